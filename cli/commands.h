@@ -1,0 +1,19 @@
+// The commands of assay. A new command is one new file here and one line in main.cc's list.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace assay {
+
+/// Exit statuses.
+inline constexpr int kEvaluated = 0;     // done, whatever the verdicts
+inline constexpr int kUsage = 2;         // the command line or what it names is wrong
+inline constexpr int kHarnessError = 3;  // trouble of ours
+
+/// Each adds its subcommand to `app`; when that ran, `status` holds the exit status.
+void add_demo_command(CLI::App& app, int& status);
+void add_doctor_command(CLI::App& app, int& status);
+void add_eval_command(CLI::App& app, int& status);
+void add_tasks_command(CLI::App& app, int& status);
+
+}  // namespace assay

@@ -1,0 +1,84 @@
+// assay doctor: what this machine has, and what will not work without the rest.
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include "base/install.h"
+#include "cli/commands.h"
+#include "cli/messages.h"
+#include "evaluator/compile/compiler.h"
+#include "sandbox/sandbox.h"
+#include "tasks/task.h"
+
+namespace assay {
+
+namespace {
+
+void line(bool present, const std::string& what, const std::string& detail) {
+  fmt::print("{}  {:<12} {}\n", present ? "ok     " : "missing", what, detail);
+}
+
+void toolchain_line() {
+  const auto compiler = Compiler::create();
+  if (compiler.ok())
+    line(true, "compiler", (*compiler)->toolchain());
+  else
+    line(false, "compiler", compiler.error().message + "; nothing can be evaluated without it");
+}
+
+void sandbox_lines() {
+  const sandbox::Isolation& isolation = sandbox::isolation();
+  line(isolation.tier <= 2, "sandbox",
+       fmt::format("tier {} ({}), seccomp {}, Landlock ABI {}, cgroup {}", isolation.tier,
+                   isolation.namespaces ? "namespaces" : "no namespaces",
+                   isolation.seccomp ? "on" : "off", isolation.landlock_abi,
+                   isolation.cgroup.empty() ? "none" : isolation.cgroup));
+  for (const sandbox::Degradation& degradation : isolation.degraded)
+    fmt::print("         - {}: wanted {}, got {}: {}\n", degradation.property, degradation.wanted,
+               degradation.got, degradation.reason);
+}
+
+void task_line() {
+  const auto catalogue = load_catalogue();
+  if (!catalogue.ok()) return line(false, "tasks", catalogue.error().message);
+  line(catalogue->errors.empty(), "tasks",
+       fmt::format("{} tasks in {} suites", catalogue->tasks.size(), catalogue->suites.size()));
+  for (const Error& error : catalogue->errors) fmt::print("         - {}\n", error.message);
+}
+
+void gpu_line() {
+  void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  line(driver != nullptr, "GPU driver",
+       driver ? "libcuda.so.1"
+              : "no libcuda.so.1: --device virtual works (verdicts, no speed scores), cuda:N does "
+                "not");
+  if (driver) dlclose(driver);
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app, int& status) {
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Print what this machine has, and what will not work without the rest.");
+  command->callback([&status] {
+    line(true, "processor", fmt::format("{} cores", std::thread::hardware_concurrency()));
+    toolchain_line();
+    sandbox_lines();
+    for (const char* file :
+         {"bin/assay-runner", "bin/assay-recorder", "lib/record/libcudart.so.13"})
+      if (const auto path = installed_file(file); !path.ok())
+        line(false, "program", path.error().message);
+    task_line();
+    gpu_line();
+    const bool oracle = std::filesystem::exists("/usr/bin/bwrap");
+    line(oracle, "bubblewrap",
+         oracle ? "only the sandbox tests and benchmark compare with it"
+                : "the sandbox tests skip their comparison with it");
+    status = kEvaluated;
+  });
+}
+
+}  // namespace assay

@@ -1,0 +1,41 @@
+// One GPU of this process: its context, a stream, and the waiting for work with a deadline.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "base/result.h"
+#include "evaluator/device/cuda/driver.h"
+#include "evaluator/device/info.h"
+
+namespace assay::cuda {
+
+class Context {
+ public:
+  /// Makes a context on GPU number `ordinal`. Errors (device): no driver, no such GPU, GPU busy in
+  /// exclusive mode, out of memory.
+  static Result<std::unique_ptr<Context>> create(int ordinal);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  const Driver& driver() const { return driver_; }
+  const DeviceInfo& info() const { return info_; }
+  CUstream stream() const { return stream_; }
+
+  /// Waits until the stream is idle: its error, or CUDA_ERROR_NOT_READY once the deadline passed.
+  CUresult wait(std::chrono::duration<double> deadline) const;
+
+  /// Persisting L2 off and its lines released; stack, heap and printf limits back to our values.
+  Result<void> restore_limits() const;
+
+ private:
+  explicit Context(const Driver& driver) : driver_(driver) {}
+
+  const Driver& driver_;
+  CUcontext context_ = nullptr;
+  CUstream stream_ = nullptr;
+  DeviceInfo info_;
+};
+
+}  // namespace assay::cuda

@@ -1,0 +1,52 @@
+// A launch plan as a CUDA graph on the judge's own buffers.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "evaluator/device/cuda/driver.h"
+#include "evaluator/device/device.h"
+#include "evaluator/plan/plan.h"
+
+namespace assay::cuda {
+
+/// Loaded device code: the module and the functions and variables that plans name.
+class CudaModule : public Module {
+ public:
+  CudaModule(const Driver& driver, std::string image) : driver_(driver), image_(std::move(image)) {}
+  ~CudaModule() override { unload(); }
+
+  /// (Re)loads the image: module variables get their initial values.
+  Result<void> load();
+  Result<CUfunction> function(const std::string& name) const;
+  /// Address and size of a __device__ or __constant__ variable.
+  Result<std::pair<CUdeviceptr, size_t>> variable(const std::string& name) const;
+  /// Changes with every load(): graphs made before hold functions that are gone.
+  int generation() const { return generation_; }
+
+ private:
+  void unload();
+
+  const Driver& driver_;
+  std::string image_;
+  CUmodule module_ = nullptr;
+  int generation_ = 0;
+};
+
+/// Adds a plan's operations to a stream that is being captured, after what the stream holds.
+/// `addresses[i]` is the address of the plan's i-th allocation. Literals of copies must have been
+/// uploaded to `literals` (one address per operation, 0 where there is none). Returns the fault of
+/// the first launch that the driver refused, if any; the capture is of no use then.
+Result<std::optional<Fault>> capture_plan(const Driver& driver, CUstream stream, const CudaModule& module,
+                          const LaunchPlan& plan, std::span<const CUdeviceptr> addresses,
+                          std::span<const CUdeviceptr> literals);
+
+/// The candidate's fault that a driver error stands for, or nothing if it is not the candidate's.
+std::optional<Fault> fault_of(const Driver& driver, CUresult result, const std::string& kernel);
+
+}  // namespace assay::cuda

@@ -1,0 +1,133 @@
+// The story of one candidate, from source to verdict.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "evaluator/check/check.h"
+#include "evaluator/compile/compiler.h"
+#include "evaluator/outcome.h"
+#include "evaluator/record/recorder.h"
+#include "evaluator/runner/runner.h"
+#include "tasks/task.h"
+
+namespace assay {
+
+struct Candidate {
+  std::string name;    // for people: a file name or a sample's id
+  std::string source;  // a .cu file, or, with `is_answer`, a model's whole answer
+  bool is_answer = false;
+};
+
+struct EvaluateOptions {
+  std::vector<std::string> cases;      // names; empty: all test cases fit for the device
+  std::optional<uint64_t> seed;        // for repeating an evaluation; else drawn at random
+  int repeats = 2;                     // runs on the same input
+  RunOptions run;
+  bool keep_plan = false;              // CaseResult::plan_json
+  bool keep_outputs = false;           // CheckReport::outputs
+  bool keep_expected = false;          // CheckReport::inputs and ::expected too
+};
+
+struct CaseResult {
+  std::string name;
+  Role role = Role::test;
+  uint64_t seed = 0;
+  double record_ms = 0;
+  std::string plan_digest;
+  std::string plan_json;
+  std::string solve_output;  // what solve() printed on the host
+  CheckReport report;        // outcome, reason and explanation of this case are in here
+};
+
+/// Everything known about one candidate, raw. The outcome is that of the first case that is not
+/// correct, in the task's order of cases.
+struct Evaluation {
+  std::string task_id;
+  std::string candidate;
+  std::string source_digest;  // SHA-256 of the candidate as given
+  std::string code;           // what was compiled
+  std::string extraction;     // Extraction::how, or "file"
+  Outcome outcome = Outcome::harness_error;
+  std::string reason;
+  std::string explanation;
+  std::vector<Diagnostic> diagnostics;
+  std::string compile_log;
+  std::string arch;
+  std::string artifact_key;
+  bool artifact_from_cache = false;
+  std::vector<Kernel> kernels;
+  std::vector<CaseResult> cases;
+  std::string device_id;
+  std::string toolchain;
+  double compile_ms = 0;
+  double wall_ms = 0;
+};
+
+/// Which step an evaluation is in, for progress lines.
+enum class Stage { extract, compile, record, check, done };
+std::string_view name(Stage stage);
+using StageListener = std::function<void(Stage stage, const std::string& case_name)>;
+
+/// Evaluates candidates on one device. Thread-safe: evaluations may run concurrently, as many at
+/// once as there are runners.
+class Evaluator {
+ public:
+  struct Options {
+    std::string device = "virtual";
+    std::string arch = "sm_90";
+    int runners = 1;           // processes that hold the device
+    int threads_per_runner = 0;  // CPU threads of a virtual device; 0: cores / runners
+    CompilerOptions compiler;
+  };
+  static Result<std::unique_ptr<Evaluator>> create(const Options& options);
+
+  /// Never fails: trouble of ours is the outcome harness_error with an explanation.
+  Evaluation evaluate(const Task& task, const Candidate& candidate, const EvaluateOptions& options,
+                      const StageListener& listener = {});
+
+  /// A kernel of reference_kernels/<task id>, for example "reference" or "expert".
+  static Result<Candidate> reference_kernel(const Task& task, const std::string& which);
+
+  /// SHA-256 of all that makes a task what it is: its folder's texts and its reference kernel.
+  static Result<std::string> task_digest(const Task& task);
+
+  /// Runs reference.cu alone on a case (which may have been changed after bind()): the report holds
+  /// the inputs and the expected outputs as bytes.
+  Result<CheckReport> run_reference(const Task& task, const BoundCase& bound, uint64_t seed);
+
+  const DeviceInfo& device() const { return device_; }
+  const std::string& toolchain() const { return toolchain_; }
+
+ private:
+  struct Trusted;  // a reference kernel, compiled, and its plans by case
+  struct Story;    // the state of one evaluation
+
+  explicit Evaluator(Options options) : options_(std::move(options)) {}
+  Result<std::shared_ptr<const Artifact>> reference_artifact(const Task& task);
+  Result<LaunchPlan> reference_plan(const Task& task, const Artifact& artifact,
+                                    const BoundCase& bound);
+
+  bool extract(Story& story);
+  bool compile(Story& story);
+  bool run_case(Story& story, const CaseSpec& spec);
+  void conclude(Story& story);
+
+  Options options_;
+  DeviceInfo device_;
+  std::string toolchain_;
+  std::unique_ptr<Compiler> compiler_;
+  std::unique_ptr<RunnerPool> runners_;
+  std::mutex mutex_;  // guards the two maps
+  std::map<std::string, std::shared_ptr<const Artifact>> reference_artifacts_;  // by task id
+  std::map<std::string, LaunchPlan> reference_plans_;  // by task id, case, artifact
+};
+
+}  // namespace assay

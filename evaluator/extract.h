@@ -1,0 +1,24 @@
+// Takes the code out of a model's answer.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace assay {
+
+/// What was taken. `code` is a verbatim part of the answer, never rewritten; empty when there was
+/// none, and then `explanation` says why.
+struct Extraction {
+  std::string code;
+  size_t offset = 0;  // where code starts in the answer
+  std::string how;    // "whole_answer", "fenced_block", "unterminated_block", "none"
+  std::string explanation;
+};
+
+/// The rule: text between <think> or <thinking> tags is ignored. Of the fenced blocks, the last one
+/// that contains `marker` ("solve") is taken, else the last one labelled cuda, cu, cpp, c++ or c,
+/// else the last one. An answer without fences is taken whole when it contains `marker` and looks
+/// like code (starts with #, //, /* or a declaration), otherwise there is no code.
+Extraction extract_code(std::string_view answer, std::string_view marker = "solve");
+
+}  // namespace assay

@@ -1,0 +1,263 @@
+// Theory of operation
+//
+// A measurement has a visible life: estimate, warm up, blocks until the stopping rule is content,
+// conclude. The unit of time is a burst, K calls over K slots whose inputs no call has seen before,
+// K chosen so that a burst lasts about the budget's target: long enough that the two events around
+// it cost nothing, short enough that the power limiter stays idle.
+//
+// A block is four bursts, B C C B or C B B C by a secret coin, on two generations of inputs: the
+// outer and inner pairs cancel any linear drift of the clock, and both sides see the same content,
+// each once. The block's value is the log ratio of the two sides' times. Its median over blocks is
+// the log speedup; the interval comes from order statistics or a bootstrap over blocks, widened
+// when neighbouring blocks correlate.
+//
+// The stopping rule looks after a first number of blocks and then after every fourth: it stops when
+// the interval is narrow enough and the blocks are nearly independent, or when the budget is spent,
+// and then the honest, wider interval is the result. Blocks in which the two sides ran at clocks
+// more than 1 % apart are rejected and kept in the record; above 30 % rejected there is no number.
+//
+// A candidate's burst that precedes the baseline's on the same generation is compared in full after
+// it. Violations end the measurement at once: a time without right outputs is no time.
+//
+// Protocol and constants: see docs/design.md, section 5.
+#include "evaluator/timing/protocol.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <random>
+
+namespace assay {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr uint32_t kMaxCalls = 2000;
+constexpr double kMaxClockDifference = 0.01;
+constexpr double kMaxRejected = 0.3;
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+class Measurement {
+ public:
+  Measurement(Stopwatch& stopwatch, const TimingBudget& budget, uint64_t seed)
+      : stopwatch_(stopwatch), budget_(budget), random_(seed) {
+    report_.budget = budget.name;
+  }
+
+  Result<TimingReport> run() {
+    const auto start = Clock::now();
+    RETURN_IF_ERROR(estimate());
+    RETURN_IF_ERROR(warm_up());
+    while (!finished()) RETURN_IF_ERROR(block());
+    if (!report_.violation) {
+      ASSIGN_OR_RETURN(report_.violation, stopwatch_.final_check());
+    }
+    conclude();
+    report_.wall_ms = milliseconds_since(start);
+    return std::move(report_);
+  }
+
+ private:
+  uint32_t& calls(Side side) { return calls_[static_cast<size_t>(side)]; }
+
+  Result<Burst> burst(Side side, uint32_t generation) {
+    const auto start = Clock::now();
+    ASSIGN_OR_RETURN(const Burst burst, stopwatch_.burst(side, generation));
+    report_.gpu_ms += burst.elapsed_ms;
+    // At most half of the wall time is timed work.
+    const double idle = 2 * burst.elapsed_ms - milliseconds_since(start);
+    if (idle > 0) stopwatch_.rest(idle);
+    return burst;
+  }
+
+  /// One call of each side gives K; a second look with that K corrects the estimate once.
+  Result<void> estimate() {
+    for (const Side side : {Side::baseline, Side::candidate}) {
+      calls(side) = 1;
+      for (int pass = 0; pass < 2; ++pass) {
+        RETURN_IF_ERROR(stopwatch_.set_calls(side, calls(side)));
+        ASSIGN_OR_RETURN(const Burst sample, burst(side, next_generation_++));
+        const double call_ms = std::max(sample.elapsed_ms / calls(side), 1e-5);
+        const double wanted = std::ceil(budget_.burst_ms / call_ms);
+        calls(side) = static_cast<uint32_t>(
+            std::clamp(wanted, 1.0, static_cast<double>(std::min(kMaxCalls, stopwatch_.max_calls()))));
+        call_ms_[static_cast<size_t>(side)] = call_ms;
+      }
+    }
+    // Within a factor of four both sides make the same number of calls on the same slots.
+    const double ratio = call_ms_[0] / call_ms_[1];
+    if (ratio >= 0.25 && ratio <= 4)
+      calls(Side::baseline) = calls(Side::candidate) =
+          std::max(1u, std::min(calls(Side::baseline), calls(Side::candidate)));
+    calls(Side::empty) = calls(Side::candidate);
+    for (const Side side : {Side::baseline, Side::candidate, Side::empty})
+      RETURN_IF_ERROR(stopwatch_.set_calls(side, calls(side)));
+    return {};
+  }
+
+  /// Alternates both sides until the clock is steady.
+  Result<void> warm_up() {
+    const auto start = Clock::now();
+    std::vector<double> frequencies;
+    for (int i = 0;; ++i) {
+      ASSIGN_OR_RETURN(const Burst sample,
+                       burst(i % 2 == 0 ? Side::baseline : Side::candidate, next_generation_++));
+      if (sample.frequency_mhz > 0) frequencies.push_back(sample.frequency_mhz);
+      const double elapsed = milliseconds_since(start);
+      if (elapsed >= budget_.warm_up_cap_ms) return {};
+      if (elapsed >= budget_.warm_up_min_ms && steady(frequencies)) return {};
+    }
+  }
+
+  static bool steady(const std::vector<double>& frequencies) {
+    if (frequencies.empty()) return true;  // not measured
+    if (frequencies.size() < 5) return false;
+    const auto [low, high] = std::minmax_element(frequencies.end() - 5, frequencies.end());
+    return *high - *low <= 0.005 * *high;
+  }
+
+  Result<void> block() {
+    const bool baseline_first = (random_() & 1) != 0;
+    const std::array<Side, 4> order =
+        baseline_first
+            ? std::array{Side::baseline, Side::candidate, Side::candidate, Side::baseline}
+            : std::array{Side::candidate, Side::baseline, Side::baseline, Side::candidate};
+    const uint32_t first = next_generation_;
+    next_generation_ += 2;
+    std::array<double, 2> sum_ms{}, frequency{};
+    const size_t begin = report_.samples.size();
+    for (uint32_t position = 0; position < 4; ++position) {
+      const Side side = order[position];
+      const uint32_t generation = first + position / 2;
+      ASSIGN_OR_RETURN(const Burst sample, burst(side, generation));
+      const auto index = static_cast<size_t>(side);
+      sum_ms[index] += sample.elapsed_ms / calls(side);
+      frequency[index] += sample.frequency_mhz;
+      report_.samples.push_back({side, report_.blocks, position, calls(side), sample.elapsed_ms,
+                                 sample.frequency_mhz, true});
+      RETURN_IF_ERROR(verify(order, position, generation));
+      if (report_.violation) return {};
+    }
+    if (report_.blocks % 8 == 0) {
+      ASSIGN_OR_RETURN(const Burst empty, burst(Side::empty, next_generation_++));
+      empty_us_.push_back(1e3 * empty.elapsed_ms / calls(Side::empty));
+    }
+    ++report_.blocks;
+    const double clock = std::max(frequency[0], frequency[1]);
+    if (clock > 0 && std::abs(frequency[0] - frequency[1]) > kMaxClockDifference * clock) {
+      ++report_.rejected_blocks;
+      for (size_t i = begin; i < report_.samples.size(); ++i) report_.samples[i].accepted = false;
+      return {};
+    }
+    log_ratios_.push_back(std::log(sum_ms[0] / sum_ms[1]));
+    if (clock > 0)
+      log_cycle_ratios_.push_back(std::log(sum_ms[0] * frequency[0] / (sum_ms[1] * frequency[1])));
+    return {};
+  }
+
+  /// After the second burst of a half: the candidate's outputs against the baseline's.
+  Result<void> verify(const std::array<Side, 4>& order, uint32_t position, uint32_t generation) {
+    if (position % 2 == 0) return {};
+    const bool candidate_first = order[position - 1] == Side::candidate;
+    if (!candidate_first && !budget_.verify_every_burst) return {};
+    ASSIGN_OR_RETURN(report_.violation, stopwatch_.verify(generation, candidate_first));
+    return {};
+  }
+
+  statistics::Interval interval() const {
+    statistics::Interval interval = statistics::median_interval(log_ratios_);
+    const double rho = statistics::autocorrelation(log_ratios_);
+    if (rho >= 0.3) {
+      const double middle = statistics::median(log_ratios_);
+      const double factor = std::sqrt((1 + rho) / (1 - std::min(rho, 0.99)));
+      interval.low = middle - (middle - interval.low) * factor;
+      interval.high = middle + (interval.high - middle) * factor;
+    }
+    return interval;
+  }
+
+  bool finished() {
+    const auto stop = [&](const char* reason) {
+      report_.stop_reason = reason;
+      return true;
+    };
+    if (report_.violation) return stop("violation");
+    const auto accepted = static_cast<int>(log_ratios_.size());
+    const bool spent = report_.gpu_ms >= 1e3 * budget_.cap_seconds;
+    if (report_.blocks >= 10 && report_.rejected_blocks > kMaxRejected * report_.blocks)
+      return stop("unstable");
+    if (accepted >= budget_.first_look_blocks &&
+        (accepted - budget_.first_look_blocks) % 4 == 0 &&
+        interval().half_width() <= budget_.half_width &&
+        statistics::autocorrelation(log_ratios_) < 0.3)
+      return stop("interval");
+    if (spent && accepted >= 2) return stop("budget");
+    if (spent && report_.rejected_blocks > 8) return stop("unstable");
+    return false;
+  }
+
+  CallTime call_time(Side side) const {
+    std::vector<double> times;
+    for (const TimingSample& sample : report_.samples)
+      if (sample.side == side && sample.accepted)
+        times.push_back(1e3 * sample.elapsed_ms / sample.calls);
+    CallTime time;
+    time.calls = calls_[static_cast<size_t>(side)];
+    if (times.empty()) return time;
+    time.median_us = statistics::median(times);
+    time.low_quartile_us = statistics::quantile(times, 0.25);
+    time.high_quartile_us = statistics::quantile(times, 0.75);
+    time.min_us = *std::ranges::min_element(times);
+    return time;
+  }
+
+  void conclude() {
+    report_.candidate = call_time(Side::candidate);
+    report_.baseline = call_time(Side::baseline);
+    if (!empty_us_.empty()) report_.empty_call_us = statistics::median(empty_us_);
+    if (report_.violation) report_.stop_reason = "violation";
+    if (log_ratios_.empty() || report_.stop_reason == "unstable") {
+      report_.verdict = "unstable";
+      return;
+    }
+    const statistics::Interval log_interval = interval();
+    report_.autocorrelation = statistics::autocorrelation(log_ratios_);
+    report_.speedup = std::exp(statistics::median(log_ratios_));
+    report_.speedup_interval = {std::exp(log_interval.low), std::exp(log_interval.high)};
+    report_.verdict = verdict(log_interval);
+  }
+
+  /// Faster or slower only where time and cycles agree that the difference exceeds 0.5 %.
+  std::string verdict(const statistics::Interval& time) const {
+    const double least = std::log(1.005), same = std::log(1.01);
+    statistics::Interval cycles = time;
+    if (log_cycle_ratios_.size() >= 2) cycles = statistics::median_interval(log_cycle_ratios_);
+    if (time.low >= least && cycles.low >= least) return "faster";
+    if (time.high <= -least && cycles.high <= -least) return "slower";
+    if (time.low >= -same && time.high <= same) return "same";
+    return "unsure";
+  }
+
+  Stopwatch& stopwatch_;
+  const TimingBudget& budget_;
+  std::mt19937_64 random_;
+  TimingReport report_;
+  uint32_t next_generation_ = 1;
+  std::array<uint32_t, 3> calls_{1, 1, 1};
+  std::array<double, 2> call_ms_{};
+  std::vector<double> log_ratios_;
+  std::vector<double> log_cycle_ratios_;
+  std::vector<double> empty_us_;
+};
+
+}  // namespace
+
+Result<TimingReport> measure(Stopwatch& stopwatch, const TimingBudget& budget, uint64_t seed) {
+  return Measurement(stopwatch, budget, seed).run();
+}
+
+}  // namespace assay

@@ -1,0 +1,58 @@
+#include "evaluator/extract.h"
+
+#include <gtest/gtest.h>
+
+namespace assay {
+namespace {
+
+TEST(ExtractCode, TakesTheLastBlockThatDefinesSolve) {
+  const auto extraction = extract_code(
+      "First:\n```cuda\nvoid solve() { /* draft */ }\n```\nBetter:\n```cuda\nvoid solve() {}\n```\n"
+      "Run it with:\n```sh\nnvcc x.cu\n```\n");
+  EXPECT_EQ(extraction.code, "void solve() {}\n");
+  EXPECT_EQ(extraction.how, "fenced_block");
+}
+
+TEST(ExtractCode, IgnoresWhatTheModelThought) {
+  const auto extraction =
+      extract_code("<think>\n```cuda\nvoid solve() { wrong }\n```\n</think>\n```\nvoid solve() {}\n```");
+  EXPECT_EQ(extraction.code, "void solve() {}\n");
+}
+
+TEST(ExtractCode, FindsNothingInThinkingThatNeverEnds) {
+  const auto extraction = extract_code("<think>\n```cuda\nvoid solve() {}\n```\n and then");
+  EXPECT_EQ(extraction.code, "");
+  EXPECT_EQ(extraction.how, "none");
+}
+
+TEST(ExtractCode, TakesABlockThatIsNotClosed) {
+  const auto extraction = extract_code("Here:\n```cpp\nvoid solve() {}\n");
+  EXPECT_EQ(extraction.code, "void solve() {}\n");
+  EXPECT_EQ(extraction.how, "unterminated_block");
+}
+
+TEST(ExtractCode, TakesAnAnswerThatIsCodeAlready) {
+  const auto extraction = extract_code("#include <cuda_runtime.h>\nvoid solve() {}\n");
+  EXPECT_EQ(extraction.how, "whole_answer");
+  EXPECT_EQ(extraction.code, "#include <cuda_runtime.h>\nvoid solve() {}\n");
+}
+
+TEST(ExtractCode, FindsNoCodeInARefusal) {
+  const auto extraction = extract_code("I cannot solve this.");
+  EXPECT_EQ(extraction.how, "none");
+  EXPECT_FALSE(extraction.explanation.empty());
+}
+
+TEST(ExtractCode, SaysWhereTheCodeWasInTheAnswer) {
+  const std::string answer = "x\n```\nvoid solve() {}\n```\n";
+  const auto extraction = extract_code(answer);
+  EXPECT_EQ(answer.substr(extraction.offset, extraction.code.size()), extraction.code);
+}
+
+TEST(ExtractCode, AFenceInsideALongerFenceIsText) {
+  const auto extraction = extract_code("````\nvoid solve() {\n```\n}\n````\n");
+  EXPECT_EQ(extraction.code, "void solve() {\n```\n}\n");
+}
+
+}  // namespace
+}  // namespace assay
