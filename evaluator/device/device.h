@@ -93,6 +93,8 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual const DeviceInfo& info() const = 0;
+  /// False once a fault or a deadline left the device in a state that only a new process mends.
+  virtual bool healthy() const { return true; }
 
   /// `name` appears in fault messages ("12 bytes past the end of tensor x").
   virtual Result<Buffer> allocate(uint64_t bytes, const std::string& name) = 0;
@@ -108,9 +110,6 @@ class Device {
   virtual Result<RedZoneDamage> check_red_zones(const Buffer& buffer) = 0;
   virtual Result<Comparison> compare(const Buffer& got, const Buffer& want, Dtype dtype,
                                      uint64_t elements, const Tolerance& tolerance) = 0;
-  /// How many elements still hold exactly what poison(buffer, dtype, key) wrote.
-  virtual Result<Unwritten> count_poison(const Buffer& buffer, Dtype dtype, uint64_t elements,
-                                         uint64_t key) = 0;
 
   /// Loads PTX (virtual) or cubin (hardware). An Error of kind `unsupported` names the PTX
   /// instruction or feature that the virtual device lacks.

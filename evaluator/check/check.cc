@@ -1,0 +1,315 @@
+// Theory of operation
+//
+// One case is decided in the order below; the first thing found decides.
+//
+//   1  the candidate runs `repeats` times on the same inputs, each time with its module variables
+//      reset, its outputs and scratch poisoned anew and, on the virtual device, blocks and warps in
+//      another order. A run ends the story if it faults, if a red zone around any buffer is not
+//      what it was, or if an input changed.
+//   2  elements that still hold the poison of their run, in two runs with different poison, were
+//      never written.
+//   3  runs whose outputs differ by more than the tolerance make the candidate nondeterministic.
+//   4  only now the expected outputs come into being: reference.cu runs on freshly filled inputs
+//      and in buffers of its own, which did not exist while the candidate ran.
+//   5  every element of every output is compared.
+//
+// A fault or a failure of the reference is trouble of ours, never the candidate's.
+#include "evaluator/check/check.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "evaluator/check/explain.h"
+#include "evaluator/check/trusted.h"
+
+namespace assay {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+Outcome outcome_of(Fault::Kind kind) {
+  switch (kind) {
+    case Fault::Kind::launch_failed: return Outcome::launch_error;
+    case Fault::Kind::timeout: return Outcome::timeout;
+    case Fault::Kind::shared_race: return Outcome::nondeterministic;
+    case Fault::Kind::unsupported: return Outcome::harness_error;
+    default: return Outcome::runtime_fault;
+  }
+}
+
+std::string reason_of(Fault::Kind kind) {
+  switch (kind) {
+    case Fault::Kind::launch_failed: return "launch_limits";
+    case Fault::Kind::timeout: return "kernel_time";
+    default: return name(kind);
+  }
+}
+
+/// Buffers of one side, released at the end.
+class Buffers {
+ public:
+  explicit Buffers(Device& device) : device_(device) {}
+  ~Buffers() {
+    for (const Buffer& buffer : buffers_) device_.release(buffer);
+  }
+  Buffers(const Buffers&) = delete;
+  Buffers& operator=(const Buffers&) = delete;
+
+  Result<void> allocate(const BoundCase& bound) {
+    for (const BoundTensor& tensor : bound.tensors) {
+      ASSIGN_OR_RETURN(const Buffer buffer, device_.allocate(tensor.bytes(), tensor.name));
+      buffers_.push_back(buffer);
+    }
+    return {};
+  }
+  const std::vector<Buffer>& all() const { return buffers_; }
+  const Buffer& operator[](size_t i) const { return buffers_[i]; }
+
+ private:
+  Device& device_;
+  std::vector<Buffer> buffers_;
+};
+
+/// The bytes of the output tensors of one run, by tensor position.
+using Outputs = std::vector<std::string>;
+
+class Checker {
+ public:
+  Checker(Device& device, const CheckJob& job) : device_(device), job_(job) {}
+
+  Result<CheckReport> run() {
+    const auto start = Clock::now();
+    ASSIGN_OR_RETURN(const bool candidate_passed, run_candidate());
+    if (candidate_passed) {
+      ASSIGN_OR_RETURN(const bool consistent, compare_runs());
+      if (consistent || job_.want_expected) RETURN_IF_ERROR(compare_with_reference(consistent));
+    }
+    report_.check_ms = milliseconds_since(start);
+    return std::move(report_);
+  }
+
+ private:
+  bool conclude(Outcome outcome, std::string reason, std::string explanation) {
+    report_.outcome = outcome;
+    report_.reason = std::move(reason);
+    report_.explanation = std::move(explanation);
+    return false;
+  }
+
+  const std::vector<BoundTensor>& tensors() const { return job_.bound.tensors; }
+  static bool is_output(const BoundTensor& tensor) { return tensor.direction != Direction::in; }
+
+  /// Poison of output `i` in run `run`: keys of consecutive runs differ in the lowest bit.
+  uint64_t poison_key(size_t i, int run) const {
+    return trusted::mix(job_.seed + i) << 1 | static_cast<uint64_t>(run & 1);
+  }
+
+  /// Step 1. False when the story ended.
+  Result<bool> run_candidate() {
+    Buffers buffers(device_);
+    RETURN_IF_ERROR(buffers.allocate(job_.bound));
+    Result<std::unique_ptr<Module>> module = device_.load(*job_.candidate);
+    if (!module.ok()) {
+      if (module.error().kind != ErrorKind::unsupported) return module.error();
+      return conclude(Outcome::harness_error, "unsupported", module.error().message);
+    }
+    ASSIGN_OR_RETURN(const std::unique_ptr<PreparedPlan> plan,
+                     device_.prepare(**module, job_.candidate_plan, buffers.all()));
+    const int runs = std::max(1, job_.repeats);
+    for (int run = 0; run < runs; ++run) {
+      if (run > 0) RETURN_IF_ERROR(device_.reset(**module));
+      ASSIGN_OR_RETURN(const bool passed, run_once(buffers, *plan, run));
+      if (!passed) return false;
+    }
+    if (job_.want_outputs)
+      for (size_t i = 0; i < tensors().size(); ++i)
+        if (is_output(tensors()[i])) report_.outputs[tensors()[i].name] = outputs_.front()[i];
+    return true;
+  }
+
+  Result<bool> run_once(const Buffers& buffers, PreparedPlan& plan, int run) {
+    std::vector<uint64_t> hashes;
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      const BoundTensor& tensor = tensors()[i];
+      if (tensor.direction == Direction::out)
+        RETURN_IF_ERROR(device_.poison(buffers[i], tensor.dtype, poison_key(i, run)));
+      else
+        RETURN_IF_ERROR(device_.fill(buffers[i], tensor.fill, FillKey{job_.seed, 0}));
+      ASSIGN_OR_RETURN(const uint64_t hash, device_.hash(buffers[i]));
+      hashes.push_back(hash);
+    }
+
+    RunOptions options = job_.run;
+    options.schedule_seed = static_cast<uint32_t>(run);
+    ASSIGN_OR_RETURN(RunReport ran, device_.run(plan, options));
+    note(ran, run);
+    if (ran.fault) {
+      report_.source_line = ran.fault->source_line;
+      return conclude(outcome_of(ran.fault->kind), reason_of(ran.fault->kind),
+                      ran.fault->explanation);
+    }
+    ASSIGN_OR_RETURN(const bool intact, check_memory(buffers, plan, hashes));
+    if (!intact) return false;
+
+    Outputs& outputs = outputs_.emplace_back(tensors().size());
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      if (!is_output(tensors()[i])) continue;
+      outputs[i].resize(buffers[i].bytes);
+      RETURN_IF_ERROR(device_.download(buffers[i], bytes_of(outputs[i])));
+    }
+    return true;
+  }
+
+  void note(RunReport& ran, int run) {
+    if (run > 0) return;
+    report_.launches = std::move(ran.launches);
+    report_.notes = std::move(ran.notes);
+    report_.printed = std::move(ran.printed);
+    report_.candidate_ms = ran.elapsed_ms;
+  }
+
+  Result<bool> check_memory(const Buffers& buffers, PreparedPlan& plan,
+                            const std::vector<uint64_t>& hashes) {
+    for (const Buffer& buffer : buffers.all()) {
+      ASSIGN_OR_RETURN(const RedZoneDamage damage, device_.check_red_zones(buffer));
+      if (damage.any()) return conclude(Outcome::tampered, "red_zone", explain_red_zone(damage));
+    }
+    ASSIGN_OR_RETURN(const RedZoneDamage damage, device_.check_scratch_red_zones(plan));
+    if (damage.any()) return conclude(Outcome::tampered, "red_zone", explain_red_zone(damage));
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      if (tensors()[i].direction != Direction::in) continue;
+      ASSIGN_OR_RETURN(const uint64_t hash, device_.hash(buffers[i]));
+      if (hash != hashes[i])
+        return conclude(Outcome::tampered, "input_changed",
+                        fmt::format("the kernel changed its input {}; inputs are read-only",
+                                    tensors()[i].name));
+    }
+    return true;
+  }
+
+  /// Steps 2 and 3. False when the story ended.
+  Result<bool> compare_runs() {
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      if (tensors()[i].direction != Direction::out || outputs_.size() < 2) continue;
+      const Unwritten unwritten = unwritten_in(i);
+      if (unwritten.elements > 0)
+        return conclude(Outcome::wrong_output, "unwritten",
+                        explain_unwritten(tensors()[i], unwritten));
+    }
+    for (size_t run = 1; run < outputs_.size(); ++run)
+      for (size_t i = 0; i < tensors().size(); ++i) {
+        if (!is_output(tensors()[i]) || outputs_[run][i] == outputs_[0][i]) continue;
+        const BoundTensor& tensor = tensors()[i];
+        const Comparison comparison =
+            trusted::compare_on_host(outputs_[run][i].data(), outputs_[0][i].data(), tensor.dtype,
+                                     tensor.elements, tensor.tolerance);
+        if (comparison.passed()) continue;
+        return conclude(
+            Outcome::nondeterministic, "repeat_differs",
+            fmt::format("output {}: {} of {} elements differ between two runs on the same input, "
+                        "the first at {}",
+                        tensor.name, comparison.mismatches, comparison.elements,
+                        comparison.first ? coordinates(tensor, comparison.first->index) : "none"));
+      }
+    return true;
+  }
+
+  /// Elements of output `i` that hold the poison of their run in the first two runs. The patterns of
+  /// the two differ everywhere, so a value that was written, the same both times, is never one.
+  Unwritten unwritten_in(size_t i) const {
+    const BoundTensor& tensor = tensors()[i];
+    Unwritten unwritten;
+    const auto poisoned = [&](uint64_t element, int run) {
+      return trusted::load_bits(tensor.dtype, outputs_[static_cast<size_t>(run)][i].data(),
+                                element) ==
+             trusted::poison_bits(tensor.dtype, element, poison_key(i, run));
+    };
+    for (uint64_t element = 0; element < tensor.elements; ++element) {
+      if (!poisoned(element, 0) || !poisoned(element, 1)) continue;
+      if (unwritten.elements++ == 0) unwritten.first = element;
+    }
+    return unwritten;
+  }
+
+  /// Steps 4 and 5.
+  Result<void> compare_with_reference(bool judge) {
+    Buffers expected(device_);
+    RETURN_IF_ERROR(expected.allocate(job_.bound));
+    ASSIGN_OR_RETURN(const std::unique_ptr<Module> module, device_.load(*job_.reference));
+    ASSIGN_OR_RETURN(const std::unique_ptr<PreparedPlan> plan,
+                     device_.prepare(*module, job_.reference_plan, expected.all()));
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      const BoundTensor& tensor = tensors()[i];
+      if (tensor.direction == Direction::out) {
+        RETURN_IF_ERROR(device_.poison(expected[i], tensor.dtype, poison_key(i, 0)));
+        continue;
+      }
+      RETURN_IF_ERROR(device_.fill(expected[i], tensor.fill, FillKey{job_.seed, 0}));
+      if (job_.want_expected)
+        RETURN_IF_ERROR(keep(expected[i], report_.inputs[tensor.name]));
+    }
+    RunOptions options = job_.run;
+    options.schedule_seed = 0;
+    ASSIGN_OR_RETURN(const RunReport ran, device_.run(*plan, options));
+    if (ran.fault)
+      return Error{ErrorKind::internal,
+                   fmt::format("reference.cu of task {}, case {}: {}", job_.bound.task_id,
+                               job_.bound.case_name, ran.fault->explanation)};
+    Buffers got(device_);
+    RETURN_IF_ERROR(got.allocate(job_.bound));
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      const BoundTensor& tensor = tensors()[i];
+      if (!is_output(tensor)) continue;
+      if (job_.want_expected)
+        RETURN_IF_ERROR(keep(expected[i], report_.expected[tensor.name]));
+      RETURN_IF_ERROR(device_.upload(got[i], bytes_of(outputs_[0][i])));
+      ASSIGN_OR_RETURN(const Comparison comparison,
+                       device_.compare(got[i], expected[i], tensor.dtype, tensor.elements,
+                                       tensor.tolerance));
+      report_.comparisons.push_back({tensor.name, comparison});
+    }
+    if (judge) judge_comparisons();
+    return {};
+  }
+
+  void judge_comparisons() {
+    for (const TensorComparison& compared : report_.comparisons) {
+      if (compared.comparison.passed()) continue;
+      for (const BoundTensor& tensor : tensors())
+        if (tensor.name == compared.tensor) {
+          conclude(Outcome::wrong_output, "mismatch",
+                   explain_mismatch(tensor, compared.comparison));
+          return;
+        }
+    }
+    conclude(Outcome::correct, "", "");
+  }
+
+  Result<void> keep(const Buffer& buffer, std::string& bytes) {
+    bytes.resize(buffer.bytes);
+    return device_.download(buffer, bytes_of(bytes));
+  }
+
+  static std::span<std::byte> bytes_of(std::string& text) {
+    return std::as_writable_bytes(std::span(text.data(), text.size()));
+  }
+
+  Device& device_;
+  const CheckJob& job_;
+  CheckReport report_;
+  std::vector<Outputs> outputs_;  // by run
+};
+
+}  // namespace
+
+Result<CheckReport> check(Device& device, const CheckJob& job) {
+  return Checker(device, job).run();
+}
+
+}  // namespace assay

@@ -1,0 +1,84 @@
+#include "evaluator/check/explain.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace assay {
+
+namespace {
+
+std::string size_text(double value) {
+  return value >= 1e9 ? std::string("above 1e9") : fmt::format("{:.3g}", value);
+}
+
+std::string tolerance_text(const Tolerance& tolerance) {
+  if (tolerance.atol == 0 && tolerance.rtol == 0) return "the result must be exact";
+  return fmt::format("allowed: {:g} + {:g} * |expected|", tolerance.atol, tolerance.rtol);
+}
+
+std::string element_text(const BoundTensor& tensor, const char* which, const ElementError& error) {
+  return fmt::format("{} at {} (absolute error {}, relative {})", which,
+                     coordinates(tensor, error.index), size_text(error.absolute),
+                     size_text(error.relative));
+}
+
+/// What the pattern of errors looks like, where there is a telling one.
+std::string hint(const BoundTensor& tensor, const Comparison& comparison) {
+  if (comparison.mismatches == comparison.elements && comparison.elements > 1)
+    return "; every element is wrong";
+  if (comparison.nonfinite_mismatches > 0)
+    return fmt::format("; {} of them are NaN or infinite where they should not be, or the other way "
+                       "round",
+                       comparison.nonfinite_mismatches);
+  if (comparison.first && comparison.elements > 1 &&
+      comparison.first->index + comparison.mismatches == comparison.elements)
+    return fmt::format("; all from {} to the end: is the tail left out?",
+                       coordinates(tensor, comparison.first->index));
+  return "";
+}
+
+}  // namespace
+
+std::string coordinates(const BoundTensor& tensor, uint64_t index) {
+  std::vector<uint64_t> position(tensor.shape.size());
+  for (size_t axis = tensor.shape.size(); axis-- > 0;) {
+    const uint64_t extent = std::max<uint64_t>(1, tensor.shape[axis]);
+    position[axis] = index % extent;
+    index /= extent;
+  }
+  return fmt::format("[{}]", fmt::join(position, ", "));
+}
+
+std::string explain_mismatch(const BoundTensor& tensor, const Comparison& comparison) {
+  if (comparison.mismatches == 0)
+    return fmt::format("output {}: each element is within its bound, but the relative error of the "
+                       "whole is {} in the Frobenius norm, above {:g}",
+                       tensor.name, size_text(comparison.rel_frobenius),
+                       tensor.tolerance.rel_frobenius.value_or(0));
+  std::string text = fmt::format("output {}: {} of {} elements are outside the tolerance ({})",
+                                 tensor.name, comparison.mismatches, comparison.elements,
+                                 tolerance_text(tensor.tolerance));
+  if (comparison.first) text += "; " + element_text(tensor, "first", *comparison.first);
+  if (comparison.worst && comparison.worst->index != comparison.first->index)
+    text += "; " + element_text(tensor, "worst", *comparison.worst);
+  return text + hint(tensor, comparison);
+}
+
+std::string explain_unwritten(const BoundTensor& tensor, const Unwritten& unwritten) {
+  if (unwritten.elements == tensor.elements)
+    return fmt::format("output {} was never written", tensor.name);
+  return fmt::format("output {}: {} of {} elements were never written; the first is at {}",
+                     tensor.name, unwritten.elements, tensor.elements,
+                     coordinates(tensor, unwritten.first));
+}
+
+std::string explain_red_zone(const RedZoneDamage& damage) {
+  const char* where = damage.bytes_before > 0 ? "just before" : "just after";
+  return fmt::format("{} bytes {} {} were overwritten: a kernel writes outside its buffer",
+                     damage.bytes_before + damage.bytes_after, where, damage.buffer);
+}
+
+}  // namespace assay

@@ -1,0 +1,22 @@
+// Sentences about wrong outputs, fit for the candidate's author: where and by how much, never what
+// was expected.
+#pragma once
+
+#include <string>
+
+#include "evaluator/check/comparison.h"
+#include "tasks/task.h"
+
+namespace assay {
+
+/// "[3, 17]" for a flat index of a tensor.
+std::string coordinates(const BoundTensor& tensor, uint64_t index);
+
+/// "output c: 1 of 1000 elements outside the tolerance (atol 0, rtol 1e-06); first at [999], ..."
+std::string explain_mismatch(const BoundTensor& tensor, const Comparison& comparison);
+
+std::string explain_unwritten(const BoundTensor& tensor, const Unwritten& unwritten);
+
+std::string explain_red_zone(const RedZoneDamage& damage);
+
+}  // namespace assay

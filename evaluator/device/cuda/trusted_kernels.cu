@@ -1,0 +1,147 @@
+// The trusted kernels on a GPU: the element functions of check/trusted.h and tasks/fill_element.h,
+// spread over threads. Compiled with -fmad=false, so that the bits equal those of the CPU.
+//
+// blockIdx.y is a slot: its region starts at slot_bases[first + blockIdx.y] + offset. Blocks of a
+// slot share the elements with a grid stride.
+#include "evaluator/check/trusted.h"
+#include "tasks/fill_element.h"
+
+using namespace assay;
+
+namespace {
+
+__device__ char* region(const uint64_t* slot_bases, uint32_t first, uint64_t offset) {
+  return reinterpret_cast<char*>(slot_bases[first + blockIdx.y] + offset);
+}
+
+__device__ uint64_t thread_number() { return uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; }
+__device__ uint64_t thread_count() { return uint64_t{gridDim.x} * blockDim.x; }
+
+}  // namespace
+
+extern "C" __global__ void assay_fill(const uint64_t* slot_bases, uint32_t first, uint64_t offset,
+                                      Fill fill, uint64_t seed, uint32_t generation_base) {
+  void* data = region(slot_bases, first, offset);
+  const FillKey key{seed, generation_base + first + blockIdx.y};
+  const uint64_t units = fills::unit_count(fill);
+  for (uint64_t unit = thread_number(); unit < units; unit += thread_count())
+    fills::fill_unit(fill, key, unit, data);
+}
+
+extern "C" __global__ void assay_poison(const uint64_t* slot_bases, uint32_t first, uint64_t offset,
+                                        Dtype dtype, uint64_t elements, uint64_t key) {
+  void* data = region(slot_bases, first, offset);
+  const uint64_t slot_key = key ^ (uint64_t{first + blockIdx.y} << 32);
+  for (uint64_t i = thread_number(); i < elements; i += thread_count())
+    trusted::store_bits(dtype, data, i, trusted::poison_bits(dtype, i, slot_key));
+}
+
+extern "C" __global__ void assay_write_red_zones(const uint64_t* slot_bases, uint32_t first,
+                                                 uint64_t offset, uint64_t bytes, uint64_t key) {
+  auto* data = reinterpret_cast<uint8_t*>(region(slot_bases, first, offset));
+  for (uint64_t i = thread_number(); i < trusted::kRedZoneBytes; i += thread_count()) {
+    data[i - trusted::kRedZoneBytes] = trusted::red_zone_byte(i, key);
+    data[bytes + i] = trusted::red_zone_byte(i, key + 1);
+  }
+}
+
+extern "C" __global__ void assay_check_red_zones(const uint64_t* slot_bases, uint32_t first,
+                                                 uint64_t offset, uint64_t bytes, uint64_t key,
+                                                 unsigned long long* result) {
+  const auto* data = reinterpret_cast<const uint8_t*>(region(slot_bases, first, offset));
+  for (uint64_t i = thread_number(); i < trusted::kRedZoneBytes; i += thread_count()) {
+    if (data[i - trusted::kRedZoneBytes] != trusted::red_zone_byte(i, key)) atomicAdd(result, 1ull);
+    if (data[bytes + i] != trusted::red_zone_byte(i, key + 1)) atomicAdd(result + 1, 1ull);
+  }
+}
+
+extern "C" __global__ void assay_hash(const uint64_t* slot_bases, uint32_t first, uint64_t offset,
+                                      uint64_t bytes, unsigned long long* result) {
+  const char* data = region(slot_bases, first, offset);
+  const uint64_t words = (bytes + 7) / 8;
+  uint64_t sum = 0;
+  for (uint64_t i = thread_number(); i < words; i += thread_count()) {
+    uint64_t word = 0;
+    if (8 * i + 8 <= bytes) {
+      word = reinterpret_cast<const uint64_t*>(data)[i];
+    } else {
+      for (uint64_t b = 8 * i; b < bytes; ++b)
+        word |= uint64_t{static_cast<uint8_t>(data[b])} << (8 * (b - 8 * i));
+    }
+    sum += trusted::hash_word(word, i);
+  }
+  // Slot 0's hash is that of the CPU; others are told apart by their number.
+  const uint32_t slot = first + blockIdx.y;
+  atomicAdd(result, static_cast<unsigned long long>(slot == 0 ? sum : sum * (2ull * slot + 1)));
+}
+
+extern "C" __global__ void assay_compare(const uint64_t* slot_bases, uint32_t first,
+                                         uint64_t got_offset, uint64_t want_offset,
+                                         const uint64_t* want_slot_bases, Dtype dtype,
+                                         uint64_t elements, double atol, double rtol,
+                                         trusted::ComparisonPart* parts) {
+  const void* got = region(slot_bases, first, got_offset);
+  const void* want = region(want_slot_bases, first, want_offset);
+  const uint64_t base = uint64_t{blockIdx.y} * elements;
+  trusted::ComparisonPart part = trusted::empty_part();
+  for (uint64_t i = thread_number(); i < elements; i += thread_count())
+    trusted::add(part,
+                 trusted::judge(dtype, trusted::load_bits(dtype, got, i),
+                                trusted::load_bits(dtype, want, i),
+                                element::load(dtype, got, i), element::load(dtype, want, i), atol,
+                                rtol),
+                 base + i);
+  __shared__ trusted::ComparisonPart shared[128];
+  shared[threadIdx.x] = part;
+  for (unsigned step = blockDim.x / 2; step > 0; step /= 2) {
+    __syncthreads();
+    if (threadIdx.x < step) trusted::combine(shared[threadIdx.x], shared[threadIdx.x + step]);
+  }
+  if (threadIdx.x == 0) parts[uint64_t{blockIdx.y} * gridDim.x + blockIdx.x] = shared[0];
+}
+
+/// Folds `count` parts into parts[0]; one block of 128 threads.
+extern "C" __global__ void assay_fold(trusted::ComparisonPart* parts, uint64_t count) {
+  trusted::ComparisonPart part = trusted::empty_part();
+  for (uint64_t i = threadIdx.x; i < count; i += blockDim.x) trusted::combine(part, parts[i]);
+  __shared__ trusted::ComparisonPart shared[128];
+  shared[threadIdx.x] = part;
+  for (unsigned step = blockDim.x / 2; step > 0; step /= 2) {
+    __syncthreads();
+    if (threadIdx.x < step) trusted::combine(shared[threadIdx.x], shared[threadIdx.x + step]);
+  }
+  __syncthreads();
+  if (threadIdx.x == 0) parts[0] = shared[0];
+}
+
+/// Reads a clean buffer; `sink` is never written, but the compiler cannot know.
+extern "C" __global__ void assay_flush(const uint4* data, uint64_t count, uint32_t* sink) {
+  uint32_t seen = 0;
+  for (uint64_t i = thread_number(); i < count; i += thread_count()) {
+    const uint4 value = data[i];
+    seen |= value.x | value.y | value.z | value.w;
+  }
+  if (seen == 0x5eed5eed) *sink = seen;
+}
+
+/// One block per multiprocessor, kept apart by its shared memory: where and when it ran.
+extern "C" __global__ void assay_stamp(unsigned long long* stamps) {
+  if (threadIdx.x != 0) return;
+  unsigned multiprocessor;
+  unsigned long long time;
+  asm volatile("mov.u32 %0, %%smid;" : "=r"(multiprocessor));
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(time));
+  stamps[2 * multiprocessor] = time;
+  stamps[2 * multiprocessor + 1] = clock64();
+}
+
+/// Hashes `bytes` bytes (a multiple of 8) at `data`; one block.
+extern "C" __global__ void assay_probe(const uint64_t* data, uint64_t bytes,
+                                       unsigned long long* result) {
+  uint64_t sum = 0;
+  for (uint64_t i = threadIdx.x; i < bytes / 8; i += blockDim.x)
+    sum += trusted::hash_word(data[i], i);
+  atomicAdd(result, static_cast<unsigned long long>(sum));
+}
+
+extern "C" __global__ void assay_empty() {}
