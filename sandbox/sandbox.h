@@ -18,6 +18,9 @@
 
 namespace assay::sandbox {
 
+/// The work folder inside, a tmpfs; also the current folder and what /tmp points to.
+inline constexpr const char* kWorkFolder = "/box";
+
 /// Which system calls and which view of the machine a program gets.
 enum class Policy {
   compiler,    // may start processes of the toolchain; no /proc, no network, no GPU
@@ -27,7 +30,8 @@ enum class Policy {
 };
 
 /// A path of the host made visible inside at the same path (or at `inside`), read-only unless
-/// `writable`. A missing host path is an error, never skipped.
+/// `writable`. A missing host path is an error, never skipped. One that only its owner may use is
+/// mounted so that the program, which has a user of its own, may use it as the owner does.
 struct Mount {
   std::filesystem::path outside;
   std::filesystem::path inside;  // empty: as outside
@@ -44,9 +48,9 @@ struct InputFile {
 struct Command {
   std::vector<std::string> arguments;  // arguments[0] is the absolute path of the program
   std::map<std::string, std::string> environment;  // all of it; nothing is inherited
-  std::vector<Mount> mounts;           // beyond the policy's own (/usr, /lib*, minimal /etc, ...)
-  std::vector<InputFile> inputs;       // into the work folder (a tmpfs; the current folder inside)
-  std::vector<std::string> outputs;    // file names of the work folder handed out after exit
+  std::vector<Mount> mounts;         // beyond the policy's own (/usr, /lib*, minimal /etc, ...)
+  std::vector<InputFile> inputs;     // into the work folder (a tmpfs; the current folder inside)
+  std::vector<std::string> outputs;  // file names of the work folder handed out after exit
   std::string stdin_content;
   /// Open descriptors of the caller passed to the program as 3, 4, ... in this order. The caller
   /// keeps ownership. All others are closed.
@@ -57,26 +61,39 @@ struct Limits {
   std::chrono::milliseconds wall{10'000};
   std::chrono::milliseconds cpu{10'000};
   size_t memory_bytes = size_t{4} << 30;
-  size_t work_bytes = size_t{512} << 20;    // size of the work folder's tmpfs
-  size_t file_bytes = size_t{256} << 20;    // largest single file
-  size_t output_bytes = size_t{1} << 20;    // of each of stdout and stderr; front and back kept
+  size_t work_bytes = size_t{512} << 20;  // size of the work folder's tmpfs
+  size_t file_bytes = size_t{256} << 20;  // largest single file
+  size_t output_bytes = size_t{1} << 20;  // of each of stdout and stderr; front and back kept
   size_t processes = 64;
 };
 
-/// How the program ended. `policy_violation`: killed for a system call the policy forbids.
-enum class Exit { exited, signalled, timeout, memory, pids, output, policy_violation, sandbox_failure };
+/// How the program ended. Limits: `timeout` wall or processor time, `memory`, `pids` (it failed
+/// after a process was refused), `output` (what it printed, or one file). `policy_violation`:
+/// killed for a system call the policy forbids.
+enum class Exit {
+  exited,
+  signalled,
+  timeout,
+  memory,
+  pids,
+  output,
+  policy_violation,
+  sandbox_failure
+};
 const char* name(Exit exit);
 
 struct Outcome {
   Exit exit = Exit::sandbox_failure;
-  int code = 0;              // exit status, where exit == exited
-  int signal = 0;            // where exit == signalled
-  std::string system_call;   // name, where exit == policy_violation and it is known
-  std::string explanation;   // one sentence for people
+  int code = 0;             // exit status, where exit == exited
+  int signal = 0;           // where exit == signalled
+  std::string system_call;  // name, where exit == policy_violation and it is known
+  std::string explanation;  // one sentence for people
   std::string standard_output;
   std::string standard_error;
   bool output_truncated = false;
-  std::map<std::string, std::string> outputs;  // content of the requested files that exist
+  /// Content of the requested files that exist, where exit == exited. Plain files only: no link,
+  /// no folder; nothing larger than Limits::file_bytes.
+  std::map<std::string, std::string> outputs;
   std::chrono::microseconds wall{0};
   std::chrono::microseconds cpu{0};
   size_t peak_memory_bytes = 0;  // 0: unknown
@@ -126,7 +143,6 @@ class Process {
 };
 
 /// Starts without waiting. limits.wall and limits.cpu of zero mean no limit.
-Result<std::unique_ptr<Process>> start(const Command& command, const Limits& limits,
-                                       Policy policy);
+Result<std::unique_ptr<Process>> start(const Command& command, const Limits& limits, Policy policy);
 
 }  // namespace assay::sandbox

@@ -34,7 +34,8 @@ struct Tolerance {
 struct FillSpec {
   FillKind kind = FillKind::constant;
   std::map<std::string, std::string> parameters;  // name -> expression over symbols
-  int line = 0;                                    // in task.toml, for messages
+  std::string like;                               // tensor whose random numbers it shares, or empty
+  int line = 0;                                   // in task.toml, for messages
 };
 
 struct TensorSpec {
@@ -45,6 +46,7 @@ struct TensorSpec {
   FillSpec fill;                       // in and inout only
   std::optional<Tolerance> tolerance;  // out and inout; else the task's
   std::string description;
+  int line = 0;  // of its shape in task.toml, like all lines below
 };
 
 struct ScalarSpec {
@@ -52,6 +54,7 @@ struct ScalarSpec {
   Dtype dtype = Dtype::i32;
   std::string value;  // expression
   std::string description;
+  int line = 0;
 };
 
 enum class Role : uint8_t { test, timed };
@@ -64,12 +67,14 @@ struct CaseSpec {
   /// Small enough for the virtual device within the time people wait for (see `virtual` in
   /// docs/task-format.md).
   bool on_virtual = true;
+  int line = 0;
 };
 
 struct Work {
-  std::string flops;      // expression
-  std::string bytes;      // expression: least traffic to and from memory
-  std::string unit;       // which unit does them: "fp32", "fp64", "tc16", "tf32", "fp8", "int8", "int32"
+  std::string flops;  // expression
+  std::string bytes;  // expression: least traffic to and from memory
+  std::string unit;  // which unit does them: "fp32", "fp64", "tc16", "tf32", "fp8", "int8", "int32"
+  int line = 0;
 };
 
 struct Task {
@@ -79,12 +84,14 @@ struct Task {
   int level = 1;
   std::string suite;
   std::filesystem::path folder;
-  std::string statement;               // statement.md
+  std::string statement;                       // statement.md
   std::map<std::string, std::string> derived;  // [symbols]: name -> expression over case symbols
   std::vector<std::string> derived_order;
-  std::vector<TensorSpec> tensors;     // in argument order
-  std::vector<ScalarSpec> scalars;     // in argument order, after all tensors
+  std::map<std::string, int> derived_lines;
+  std::vector<TensorSpec> tensors;  // in argument order
+  std::vector<ScalarSpec> scalars;  // in argument order, after all tensors
   Tolerance tolerance;
+  std::string tolerance_reason;
   Work work;
   std::vector<CaseSpec> cases;
 
@@ -99,7 +106,8 @@ struct BoundTensor {
   Dtype dtype = Dtype::f32;
   std::vector<uint64_t> shape;
   uint64_t elements = 0;
-  Fill fill;            // resolved; its ordinal is the tensor's position in the task
+  Fill fill;  // resolved (in, inout); its ordinal is the tensor's position in the task,
+              // or that of the tensor named by `like`
   Tolerance tolerance;
   uint64_t bytes() const { return elements * size_bytes(dtype); }
 };
@@ -107,7 +115,7 @@ struct BoundTensor {
 struct BoundScalar {
   std::string name;
   Dtype dtype = Dtype::i32;
-  double real = 0;      // floating dtypes
+  double real = 0;      // floating dtypes; rounded to the dtype
   int64_t integer = 0;  // the others
 };
 
@@ -123,6 +131,7 @@ struct BoundCase {
 };
 
 void to_json(nlohmann::json& json, const BoundCase& bound);
+/// Exact round trip. Throws nlohmann::json::exception where the text has another form.
 void from_json(const nlohmann::json& json, BoundCase& bound);
 
 /// Loads one task folder. Errors name file, line, key and what is allowed.
@@ -131,9 +140,14 @@ Result<Task> load_task(const std::filesystem::path& folder);
 /// All tasks of all suites under `root` (data_folder("tasks/suites") by default), sorted by suite
 /// and id. Broken tasks are errors in the second member, each with its folder; they do not hide
 /// the others.
+struct Suite {
+  std::string title;  // of suite.toml, else the folder's name
+  std::string description;
+};
 struct Catalogue {
   std::vector<Task> tasks;
   std::map<std::string, std::vector<std::string>> suites;  // suite -> task ids
+  std::map<std::string, Suite> about;                      // suite -> its own words
   std::vector<Error> errors;
 };
 Result<Catalogue> load_catalogue(const std::filesystem::path& root);
@@ -142,6 +156,8 @@ Result<Catalogue> load_catalogue();
 /// The task with this id (or a path to a task folder); not_found lists the nearest ids.
 Result<Task> find_task(const Catalogue& catalogue, const std::string& id);
 
+/// Errors name task.toml, the line, the key and what is allowed. A task that load_task() returned
+/// binds at all of its cases.
 Result<BoundCase> bind(const Task& task, const CaseSpec& spec);
 
 }  // namespace assay

@@ -11,15 +11,19 @@
 //   3  runs whose outputs differ by more than the tolerance make the candidate nondeterministic.
 //   4  only now the expected outputs come into being: reference.cu runs on freshly filled inputs
 //      and in buffers of its own, which did not exist while the candidate ran.
-//   5  every element of every output is compared.
+//   5  every element of every output is compared. A blank output (all zero) is wrong where the
+//      expected one is not blank, even if the tolerance would let it pass.
 //
 // A fault or a failure of the reference is trouble of ours, never the candidate's.
 #include "evaluator/check/check.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
+#include "base/digest.h"
+#include "evaluator/check/diagnosis.h"
 #include "evaluator/check/explain.h"
 #include "evaluator/check/trusted.h"
 
@@ -35,19 +39,27 @@ double milliseconds_since(Clock::time_point start) {
 
 Outcome outcome_of(Fault::Kind kind) {
   switch (kind) {
-    case Fault::Kind::launch_failed: return Outcome::launch_error;
-    case Fault::Kind::timeout: return Outcome::timeout;
-    case Fault::Kind::shared_race: return Outcome::nondeterministic;
-    case Fault::Kind::unsupported: return Outcome::harness_error;
-    default: return Outcome::runtime_fault;
+    case Fault::Kind::launch_failed:
+      return Outcome::launch_error;
+    case Fault::Kind::timeout:
+      return Outcome::timeout;
+    case Fault::Kind::shared_race:
+      return Outcome::nondeterministic;
+    case Fault::Kind::unsupported:
+      return Outcome::harness_error;
+    default:
+      return Outcome::runtime_fault;
   }
 }
 
 std::string reason_of(Fault::Kind kind) {
   switch (kind) {
-    case Fault::Kind::launch_failed: return "launch_limits";
-    case Fault::Kind::timeout: return "kernel_time";
-    default: return name(kind);
+    case Fault::Kind::launch_failed:
+      return "launch_limits";
+    case Fault::Kind::timeout:
+      return "kernel_time";
+    default:
+      return name(kind);
   }
 }
 
@@ -76,12 +88,18 @@ class Buffers {
   std::vector<Buffer> buffers_;
 };
 
+/// From so many elements on, an output of zeros is a blank one, not the answer by chance.
+constexpr uint64_t kBlankElements = 16;
+
 /// The bytes of the output tensors of one run, by tensor position.
 using Outputs = std::vector<std::string>;
 
 class Checker {
  public:
-  Checker(Device& device, const CheckJob& job) : device_(device), job_(job) {}
+  Checker(Device& device, const CheckJob& job)
+      : device_(device),
+        job_(job),
+        poison_keys_(draw_poison_keys(job.seed, job.bound.tensors.size())) {}
 
   Result<CheckReport> run() {
     const auto start = Clock::now();
@@ -105,9 +123,19 @@ class Checker {
   const std::vector<BoundTensor>& tensors() const { return job_.bound.tensors; }
   static bool is_output(const BoundTensor& tensor) { return tensor.direction != Direction::in; }
 
-  /// Poison of output `i` in run `run`: keys of consecutive runs differ in the lowest bit.
+  /// Poison of output `i` in run `run`: keys of consecutive runs differ in the lowest bit. A kernel
+  /// can read poison and compute its key from it, but not the seed from the key.
   uint64_t poison_key(size_t i, int run) const {
-    return trusted::mix(job_.seed + i) << 1 | static_cast<uint64_t>(run & 1);
+    return (poison_keys_[i] & ~uint64_t{1}) | static_cast<uint64_t>(run & 1);
+  }
+
+  static std::vector<uint64_t> draw_poison_keys(uint64_t seed, size_t count) {
+    std::vector<uint64_t> keys;
+    for (size_t i = 0; i < count; ++i) {
+      const std::string digest = sha256(fmt::format("poison {} of {}", i, seed));
+      keys.push_back(std::stoull(digest.substr(0, 16), nullptr, 16));
+    }
+    return keys;
   }
 
   /// Step 1. False when the story ended.
@@ -126,6 +154,8 @@ class Checker {
       if (run > 0) RETURN_IF_ERROR(device_.reset(**module));
       ASSIGN_OR_RETURN(const bool passed, run_once(buffers, *plan, run));
       if (!passed) return false;
+      if (run > 0 && difference_.empty()) difference_ = difference_of_last_run();
+      if (run > 1) outputs_.pop_back();
     }
     if (job_.want_outputs)
       for (size_t i = 0; i < tensors().size(); ++i)
@@ -151,8 +181,9 @@ class Checker {
     note(ran, run);
     if (ran.fault) {
       report_.source_line = ran.fault->source_line;
+      const char* when = run > 0 ? "in a repeated run on the same input: " : "";
       return conclude(outcome_of(ran.fault->kind), reason_of(ran.fault->kind),
-                      ran.fault->explanation);
+                      when + ran.fault->explanation);
     }
     ASSIGN_OR_RETURN(const bool intact, check_memory(buffers, plan, hashes));
     if (!intact) return false;
@@ -166,10 +197,13 @@ class Checker {
     return true;
   }
 
+  /// Keeps what a run tells: all of the first, and new notes of the others, whose blocks ran in
+  /// another order.
   void note(RunReport& ran, int run) {
+    for (std::string& note : ran.notes)
+      if (std::ranges::count(report_.notes, note) == 0) report_.notes.push_back(std::move(note));
     if (run > 0) return;
     report_.launches = std::move(ran.launches);
-    report_.notes = std::move(ran.notes);
     report_.printed = std::move(ran.printed);
     report_.candidate_ms = ran.elapsed_ms;
   }
@@ -202,26 +236,27 @@ class Checker {
         return conclude(Outcome::wrong_output, "unwritten",
                         explain_unwritten(tensors()[i], unwritten));
     }
-    for (size_t run = 1; run < outputs_.size(); ++run)
-      for (size_t i = 0; i < tensors().size(); ++i) {
-        if (!is_output(tensors()[i]) || outputs_[run][i] == outputs_[0][i]) continue;
-        const BoundTensor& tensor = tensors()[i];
-        const Comparison comparison =
-            trusted::compare_on_host(outputs_[run][i].data(), outputs_[0][i].data(), tensor.dtype,
-                                     tensor.elements, tensor.tolerance);
-        if (comparison.passed()) continue;
-        return conclude(
-            Outcome::nondeterministic, "repeat_differs",
-            fmt::format("output {}: {} of {} elements differ between two runs on the same input, "
-                        "the first at {}",
-                        tensor.name, comparison.mismatches, comparison.elements,
-                        comparison.first ? coordinates(tensor, comparison.first->index) : "none"));
-      }
+    if (!difference_.empty())
+      return conclude(Outcome::nondeterministic, "repeat_differs", difference_);
     return true;
   }
 
-  /// Elements of output `i` that hold the poison of their run in the first two runs. The patterns of
-  /// the two differ everywhere, so a value that was written, the same both times, is never one.
+  /// How the last run's outputs differ from the first's by more than the tolerance; empty: not.
+  std::string difference_of_last_run() const {
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      const BoundTensor& tensor = tensors()[i];
+      const std::string& first = outputs_.front()[i];
+      const std::string& last = outputs_.back()[i];
+      if (!is_output(tensor) || first == last) continue;
+      const Comparison comparison = trusted::compare_on_host(
+          last.data(), first.data(), tensor.dtype, tensor.elements, tensor.tolerance);
+      if (!comparison.passed()) return explain_difference(tensor, comparison);
+    }
+    return "";
+  }
+
+  /// Elements of output `i` that hold the poison of their run in the first two runs. The patterns
+  /// of the two differ everywhere, so a value that was written, the same both times, is never one.
   Unwritten unwritten_in(size_t i) const {
     const BoundTensor& tensor = tensors()[i];
     Unwritten unwritten;
@@ -251,8 +286,7 @@ class Checker {
         continue;
       }
       RETURN_IF_ERROR(device_.fill(expected[i], tensor.fill, FillKey{job_.seed, 0}));
-      if (job_.want_expected)
-        RETURN_IF_ERROR(keep(expected[i], report_.inputs[tensor.name]));
+      if (job_.want_expected) RETURN_IF_ERROR(keep(expected[i], report_.inputs[tensor.name]));
     }
     RunOptions options = job_.run;
     options.schedule_seed = 0;
@@ -266,29 +300,36 @@ class Checker {
     for (size_t i = 0; i < tensors().size(); ++i) {
       const BoundTensor& tensor = tensors()[i];
       if (!is_output(tensor)) continue;
-      if (job_.want_expected)
-        RETURN_IF_ERROR(keep(expected[i], report_.expected[tensor.name]));
+      if (job_.want_expected) RETURN_IF_ERROR(keep(expected[i], report_.expected[tensor.name]));
       RETURN_IF_ERROR(device_.upload(got[i], bytes_of(outputs_[0][i])));
-      ASSIGN_OR_RETURN(const Comparison comparison,
-                       device_.compare(got[i], expected[i], tensor.dtype, tensor.elements,
-                                       tensor.tolerance));
+      ASSIGN_OR_RETURN(
+          const Comparison comparison,
+          device_.compare(got[i], expected[i], tensor.dtype, tensor.elements, tensor.tolerance));
       report_.comparisons.push_back({tensor.name, comparison});
+      if (judge && report_.outcome != Outcome::wrong_output)
+        RETURN_IF_ERROR(judge_output(i, comparison, expected[i]));
     }
-    if (judge) judge_comparisons();
+    if (judge && report_.outcome != Outcome::wrong_output) conclude(Outcome::correct, "", "");
     return {};
   }
 
-  void judge_comparisons() {
-    for (const TensorComparison& compared : report_.comparisons) {
-      if (compared.comparison.passed()) continue;
-      for (const BoundTensor& tensor : tensors())
-        if (tensor.name == compared.tensor) {
-          conclude(Outcome::wrong_output, "mismatch",
-                   explain_mismatch(tensor, compared.comparison));
-          return;
-        }
-    }
-    conclude(Outcome::correct, "", "");
+  /// Concludes wrong_output where output `i` is wrong.
+  Result<void> judge_output(size_t i, const Comparison& comparison, const Buffer& expected) {
+    const BoundTensor& tensor = tensors()[i];
+    const std::string& got = outputs_[0][i];
+    const bool blank = tensor.elements >= kBlankElements && all_zero(tensor, got);
+    if (comparison.passed() && !blank) return {};
+    std::string want;
+    RETURN_IF_ERROR(keep(expected, want));
+    if (!comparison.passed())
+      conclude(Outcome::wrong_output, "mismatch",
+               explain_mismatch(tensor, comparison, diagnose(tensor, got, want, comparison)));
+    else if (!all_zero(tensor, want))
+      conclude(Outcome::wrong_output, "mismatch",
+               fmt::format("output {} is all zero, which is within the tolerance, but not what the "
+                           "task asks for",
+                           tensor.name));
+    return {};
   }
 
   Result<void> keep(const Buffer& buffer, std::string& bytes) {
@@ -303,7 +344,9 @@ class Checker {
   Device& device_;
   const CheckJob& job_;
   CheckReport report_;
-  std::vector<Outputs> outputs_;  // by run
+  const std::vector<uint64_t> poison_keys_;  // by tensor
+  std::vector<Outputs> outputs_;             // of the first two runs
+  std::string difference_;                   // between runs, for people; empty: none
 };
 
 }  // namespace

@@ -22,9 +22,9 @@ struct CheckJob {
   LaunchPlan candidate_plan;
   const Artifact* reference = nullptr;
   LaunchPlan reference_plan;
-  uint64_t seed = 0;        // secret
-  int repeats = 2;          // runs of the candidate on the same input, at least 1
-  RunOptions run;           // budget and deadline of one run
+  uint64_t seed = 0;           // secret
+  int repeats = 2;             // runs of the candidate on the same input, at least 1
+  RunOptions run;              // budget and deadline of one run
   bool want_outputs = false;   // return the candidate's output bytes
   bool want_expected = false;  // return input and expected bytes too (assay tasks dump)
 };
@@ -43,9 +43,9 @@ struct CheckReport {
   std::vector<std::string> notes;
   std::string printed;
   uint32_t source_line = 0;
-  double candidate_ms = 0;  // host time of the first run
-  double check_ms = 0;      // all of it
-  std::map<std::string, std::string> outputs;   // tensor -> bytes, as wanted
+  double candidate_ms = 0;                     // host time of the first run
+  double check_ms = 0;                         // all of it
+  std::map<std::string, std::string> outputs;  // tensor -> bytes, as wanted
   std::map<std::string, std::string> inputs;
   std::map<std::string, std::string> expected;
 };

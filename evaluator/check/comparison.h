@@ -13,19 +13,19 @@ namespace assay {
 struct ElementError {
   uint64_t index = 0;
   double absolute = 0;
-  double relative = 0;  // absolute / |want|; infinite where want = 0
+  double relative = 0;  // absolute / |want|, at most 1e9 (also where want = 0)
 };
 
 struct Comparison {
   uint64_t elements = 0;
-  uint64_t mismatches = 0;             // outside the bound, all causes
-  uint64_t nonfinite_mismatches = 0;   // of these: NaN or infinity where there should be none, or
-                                       // the other way round
-  std::optional<ElementError> first;   // lowest index outside the bound
-  std::optional<ElementError> worst;   // largest |got - want| / (atol + rtol |want|)
-  double max_absolute = 0;             // over all elements with finite values
-  double max_bound_ratio = 0;          // largest |got - want| / bound: below 1 is inside; the margin
-  double rel_frobenius = 0;            // ||got - want|| / ||want||
+  uint64_t mismatches = 0;            // outside the bound, all causes
+  uint64_t nonfinite_mismatches = 0;  // of these: NaN or infinity where there should be none, or
+                                      // the other way round
+  std::optional<ElementError> first;  // lowest index outside the bound
+  std::optional<ElementError> worst;  // largest |got - want| / (atol + rtol |want|)
+  double max_absolute = 0;            // over all elements with finite values
+  double max_bound_ratio = 0;         // largest |got - want| / bound: below 1 is inside; the margin
+  double rel_frobenius = 0;           // ||got - want|| / ||want||, at most 1e9; all are finite
   bool frobenius_exceeded = false;
   bool passed() const { return mismatches == 0 && !frobenius_exceeded; }
 };
@@ -33,7 +33,7 @@ struct Comparison {
 struct RedZoneDamage {
   uint64_t bytes_before = 0;  // changed bytes in the zone before the buffer
   uint64_t bytes_after = 0;
-  std::string buffer;         // its name
+  std::string buffer;  // its name
   bool any() const { return bytes_before + bytes_after > 0; }
 };
 

@@ -25,21 +25,6 @@ std::string element_text(const BoundTensor& tensor, const char* which, const Ele
                      size_text(error.relative));
 }
 
-/// What the pattern of errors looks like, where there is a telling one.
-std::string hint(const BoundTensor& tensor, const Comparison& comparison) {
-  if (comparison.mismatches == comparison.elements && comparison.elements > 1)
-    return "; every element is wrong";
-  if (comparison.nonfinite_mismatches > 0)
-    return fmt::format("; {} of them are NaN or infinite where they should not be, or the other way "
-                       "round",
-                       comparison.nonfinite_mismatches);
-  if (comparison.first && comparison.elements > 1 &&
-      comparison.first->index + comparison.mismatches == comparison.elements)
-    return fmt::format("; all from {} to the end: is the tail left out?",
-                       coordinates(tensor, comparison.first->index));
-  return "";
-}
-
 }  // namespace
 
 std::string coordinates(const BoundTensor& tensor, uint64_t index) {
@@ -52,19 +37,21 @@ std::string coordinates(const BoundTensor& tensor, uint64_t index) {
   return fmt::format("[{}]", fmt::join(position, ", "));
 }
 
-std::string explain_mismatch(const BoundTensor& tensor, const Comparison& comparison) {
+std::string explain_mismatch(const BoundTensor& tensor, const Comparison& comparison,
+                             const std::string& hint) {
   if (comparison.mismatches == 0)
-    return fmt::format("output {}: each element is within its bound, but the relative error of the "
-                       "whole is {} in the Frobenius norm, above {:g}",
-                       tensor.name, size_text(comparison.rel_frobenius),
-                       tensor.tolerance.rel_frobenius.value_or(0));
-  std::string text = fmt::format("output {}: {} of {} elements are outside the tolerance ({})",
-                                 tensor.name, comparison.mismatches, comparison.elements,
-                                 tolerance_text(tensor.tolerance));
+    return fmt::format(
+        "output {}: each element is within its bound, but the relative error of the "
+        "whole is {} in the Frobenius norm, above {:g}",
+        tensor.name, size_text(comparison.rel_frobenius),
+        tensor.tolerance.rel_frobenius.value_or(0));
+  std::string text =
+      fmt::format("output {}: {} of {} elements are outside the tolerance ({})", tensor.name,
+                  comparison.mismatches, comparison.elements, tolerance_text(tensor.tolerance));
   if (comparison.first) text += "; " + element_text(tensor, "first", *comparison.first);
   if (comparison.worst && comparison.worst->index != comparison.first->index)
     text += "; " + element_text(tensor, "worst", *comparison.worst);
-  return text + hint(tensor, comparison);
+  return hint.empty() ? text : text + "; " + hint;
 }
 
 std::string explain_unwritten(const BoundTensor& tensor, const Unwritten& unwritten) {
@@ -75,10 +62,25 @@ std::string explain_unwritten(const BoundTensor& tensor, const Unwritten& unwrit
                      coordinates(tensor, unwritten.first));
 }
 
+std::string explain_difference(const BoundTensor& tensor, const Comparison& comparison) {
+  std::string text =
+      fmt::format("output {} differs between two runs on the same input", tensor.name);
+  if (comparison.first)
+    text += fmt::format(" in {} of {} elements, the first at {}", comparison.mismatches,
+                        comparison.elements, coordinates(tensor, comparison.first->index));
+  return text +
+         "; look for memory that is read before it is written (outputs and scratch hold "
+         "random bits at first), a missing barrier or atomic, or a result that depends on "
+         "the order of blocks";
+}
+
 std::string explain_red_zone(const RedZoneDamage& damage) {
-  const char* where = damage.bytes_before > 0 ? "just before" : "just after";
-  return fmt::format("{} bytes {} {} were overwritten: a kernel writes outside its buffer",
-                     damage.bytes_before + damage.bytes_after, where, damage.buffer);
+  std::string where;
+  if (damage.bytes_before > 0) where = fmt::format("{} bytes just before", damage.bytes_before);
+  if (damage.bytes_after > 0)
+    where += fmt::format("{}{} bytes just after", where.empty() ? "" : " and ", damage.bytes_after);
+  return fmt::format("{} {} were overwritten: a kernel writes outside its buffer", where,
+                     damage.buffer);
 }
 
 }  // namespace assay

@@ -12,10 +12,15 @@ namespace assay {
 /// "[3, 17]" for a flat index of a tensor.
 std::string coordinates(const BoundTensor& tensor, uint64_t index);
 
-/// "output c: 1 of 1000 elements outside the tolerance (atol 0, rtol 1e-06); first at [999], ..."
-std::string explain_mismatch(const BoundTensor& tensor, const Comparison& comparison);
+/// "output c: 1 of 1000 elements are outside the tolerance (allowed: ...); first at [999] ...", and
+/// the hint (diagnosis.h), if there is one.
+std::string explain_mismatch(const BoundTensor& tensor, const Comparison& comparison,
+                             const std::string& hint = "");
 
 std::string explain_unwritten(const BoundTensor& tensor, const Unwritten& unwritten);
+
+/// `comparison` is that of two runs on the same input.
+std::string explain_difference(const BoundTensor& tensor, const Comparison& comparison);
 
 std::string explain_red_zone(const RedZoneDamage& damage);
 

@@ -12,40 +12,41 @@ namespace {
 
 constexpr uint64_t kGrain = 1 << 18;  // elements that are worth a thread
 
-/// Calls work(begin, end, slice) on slices of [0, count), in threads where that pays.
+size_t thread_limit(int threads) {
+  return threads > 0 ? static_cast<size_t>(threads)
+                     : std::max(1u, std::thread::hardware_concurrency());
+}
+
+/// Calls work(begin, end, slice) on at most `limit` slices of [0, count), in threads where that
+/// pays.
 template <typename Work>
-size_t in_slices(uint64_t count, const Work& work) {
-  const uint64_t cores = std::max(1u, std::thread::hardware_concurrency());
-  const uint64_t slices = std::clamp<uint64_t>(count / kGrain, 1, cores);
+void in_slices(uint64_t count, size_t limit, const Work& work) {
+  const uint64_t slices = std::clamp<uint64_t>(count / kGrain, 1, limit);
   std::vector<std::jthread> threads;
   for (uint64_t slice = 1; slice < slices; ++slice)
     threads.emplace_back([&work, count, slice, slices] {
       work(count * slice / slices, count * (slice + 1) / slices, slice);
     });
   work(0, count / slices, 0);
-  return slices;
 }
-
-size_t max_slices() { return std::max(1u, std::thread::hardware_concurrency()); }
 
 }  // namespace
 
-void poison_on_host(Dtype dtype, uint64_t elements, uint64_t key, void* data) {
-  in_slices(elements, [&](uint64_t begin, uint64_t end, uint64_t) {
-    for (uint64_t i = begin; i < end; ++i)
-      store_bits(dtype, data, i, poison_bits(dtype, i, key));
+void poison_on_host(Dtype dtype, uint64_t elements, uint64_t key, void* data, int threads) {
+  in_slices(elements, thread_limit(threads), [&](uint64_t begin, uint64_t end, uint64_t) {
+    for (uint64_t i = begin; i < end; ++i) store_bits(dtype, data, i, poison_bits(dtype, i, key));
   });
 }
 
-uint64_t hash_on_host(const void* data, uint64_t bytes) {
-  std::vector<uint64_t> sums(max_slices());
+uint64_t hash_on_host(const void* data, uint64_t bytes, uint64_t key, int threads) {
+  std::vector<uint64_t> sums(thread_limit(threads));
   const auto* start = static_cast<const unsigned char*>(data);
-  in_slices((bytes + 7) / 8, [&](uint64_t begin, uint64_t end, uint64_t slice) {
+  in_slices((bytes + 7) / 8, sums.size(), [&](uint64_t begin, uint64_t end, uint64_t slice) {
     uint64_t sum = 0;
     for (uint64_t i = begin; i < end; ++i) {
       uint64_t word = 0;
       std::memcpy(&word, start + 8 * i, std::min<uint64_t>(8, bytes - 8 * i));
-      sum += hash_word(word, i);
+      sum += hash_word(word, i, key);
     }
     sums[slice] = sum;
   });
@@ -67,9 +68,9 @@ uint64_t check_red_zone_on_host(const void* zone, uint64_t key) {
 }
 
 Comparison compare_on_host(const void* got, const void* want, Dtype dtype, uint64_t elements,
-                           const Tolerance& tolerance) {
-  std::vector<ComparisonPart> parts(max_slices(), empty_part());
-  in_slices(elements, [&](uint64_t begin, uint64_t end, uint64_t slice) {
+                           const Tolerance& tolerance, int threads) {
+  std::vector<ComparisonPart> parts(thread_limit(threads), empty_part());
+  in_slices(elements, parts.size(), [&](uint64_t begin, uint64_t end, uint64_t slice) {
     ComparisonPart part = empty_part();
     for (uint64_t i = begin; i < end; ++i)
       add(part,
@@ -94,10 +95,11 @@ Comparison finish(const ComparisonPart& part, const Tolerance& tolerance) {
   }
   comparison.max_absolute = part.max_absolute;
   comparison.max_bound_ratio = part.max_ratio;
-  if (part.want_squares > 0)
-    comparison.rel_frobenius = std::sqrt(part.error_squares / part.want_squares);
-  else
-    comparison.rel_frobenius = part.error_squares > 0 ? kMaxRatio : 0;
+  const double ratio = std::sqrt(part.error_squares / part.want_squares);
+  const bool known = std::isfinite(ratio) && std::isfinite(part.want_squares);
+  comparison.rel_frobenius = part.error_squares == 0 ? 0
+                             : known                 ? std::min(ratio, kMaxRatio)
+                                                     : kMaxRatio;
   comparison.frobenius_exceeded =
       tolerance.rel_frobenius && comparison.rel_frobenius > *tolerance.rel_frobenius;
   return comparison;

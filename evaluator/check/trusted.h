@@ -33,18 +33,28 @@ ASSAY_HOST_DEVICE inline uint64_t poison_bits(Dtype dtype, uint64_t index, uint6
     case Dtype::f64:
       return 0x7ff8000000000000ull | (random & 0x8003ffffffffffffull) | phase << 50;
     case Dtype::f32:
-    case Dtype::tf32: return 0x7fc00000u | (random & 0x801fffffu) | phase << 21;
-    case Dtype::f16: return 0x7e00u | (random & 0x80ffu) | phase << 8;
-    case Dtype::bf16: return 0x7fc0u | (random & 0x801fu) | phase << 5;
-    case Dtype::e4m3: return 0x7fu | phase << 7;
-    case Dtype::e5m2: return 0x7du | (random & 0x02u) | phase << 7;
-    case Dtype::boolean: return 0x80u | (random & 0x3eu) | phase << 6;
-    case Dtype::i64: return (random & ~uint64_t{1}) | phase;
+    case Dtype::tf32:
+      return 0x7fc00000u | (random & 0x801fffffu) | phase << 21;
+    case Dtype::f16:
+      return 0x7e00u | (random & 0x80ffu) | phase << 8;
+    case Dtype::bf16:
+      return 0x7fc0u | (random & 0x801fu) | phase << 5;
+    case Dtype::e4m3:
+      return 0x7fu | phase << 7;
+    case Dtype::e5m2:
+      return 0x7du | (random & 0x02u) | phase << 7;
+    case Dtype::boolean:
+      return 0x80u | (random & 0x3eu) | phase << 6;
+    case Dtype::i64:
+      return (random & ~uint64_t{1}) | phase;
     case Dtype::i32:
-    case Dtype::u32: return (random & 0xfffffffeu) | phase;
-    case Dtype::i16: return (random & 0xfffeu) | phase;
+    case Dtype::u32:
+      return (random & 0xfffffffeu) | phase;
+    case Dtype::i16:
+      return (random & 0xfffeu) | phase;
     case Dtype::i8:
-    case Dtype::u8: return (random & 0xfeu) | phase;
+    case Dtype::u8:
+      return (random & 0xfeu) | phase;
   }
   return 0;
 }
@@ -52,34 +62,50 @@ ASSAY_HOST_DEVICE inline uint64_t poison_bits(Dtype dtype, uint64_t index, uint6
 ASSAY_HOST_DEVICE inline int element_bytes(Dtype dtype) {
   switch (dtype) {
     case Dtype::f64:
-    case Dtype::i64: return 8;
+    case Dtype::i64:
+      return 8;
     case Dtype::f32:
     case Dtype::tf32:
     case Dtype::i32:
-    case Dtype::u32: return 4;
+    case Dtype::u32:
+      return 4;
     case Dtype::f16:
     case Dtype::bf16:
-    case Dtype::i16: return 2;
-    default: return 1;
+    case Dtype::i16:
+      return 2;
+    default:
+      return 1;
   }
 }
 
 /// The raw bits of element `index` of an aligned array.
 ASSAY_HOST_DEVICE inline uint64_t load_bits(Dtype dtype, const void* data, uint64_t index) {
   switch (element_bytes(dtype)) {
-    case 8: return static_cast<const uint64_t*>(data)[index];
-    case 4: return static_cast<const uint32_t*>(data)[index];
-    case 2: return static_cast<const uint16_t*>(data)[index];
-    default: return static_cast<const uint8_t*>(data)[index];
+    case 8:
+      return static_cast<const uint64_t*>(data)[index];
+    case 4:
+      return static_cast<const uint32_t*>(data)[index];
+    case 2:
+      return static_cast<const uint16_t*>(data)[index];
+    default:
+      return static_cast<const uint8_t*>(data)[index];
   }
 }
 
 ASSAY_HOST_DEVICE inline void store_bits(Dtype dtype, void* data, uint64_t index, uint64_t bits) {
   switch (element_bytes(dtype)) {
-    case 8: static_cast<uint64_t*>(data)[index] = bits; break;
-    case 4: static_cast<uint32_t*>(data)[index] = static_cast<uint32_t>(bits); break;
-    case 2: static_cast<uint16_t*>(data)[index] = static_cast<uint16_t>(bits); break;
-    default: static_cast<uint8_t*>(data)[index] = static_cast<uint8_t>(bits); break;
+    case 8:
+      static_cast<uint64_t*>(data)[index] = bits;
+      break;
+    case 4:
+      static_cast<uint32_t*>(data)[index] = static_cast<uint32_t>(bits);
+      break;
+    case 2:
+      static_cast<uint16_t*>(data)[index] = static_cast<uint16_t>(bits);
+      break;
+    default:
+      static_cast<uint8_t*>(data)[index] = static_cast<uint8_t>(bits);
+      break;
   }
 }
 
@@ -89,21 +115,23 @@ ASSAY_HOST_DEVICE inline uint8_t red_zone_byte(uint64_t position, uint64_t key) 
 }
 
 /// The contribution of 8-byte word number `index` to a hash; the hash is the sum over all words, so
-/// any order and grouping give the same. A last partial word is padded with zeros.
-ASSAY_HOST_DEVICE inline uint64_t hash_word(uint64_t word, uint64_t index) {
-  return mix(word ^ mix(index + 0x9e3779b97f4a7c15ull));
+/// any order and grouping give the same. A last partial word is padded with zeros. Who knows the
+/// key can find other words with the same sum, so where that would pay the key is a secret.
+ASSAY_HOST_DEVICE inline uint64_t hash_word(uint64_t word, uint64_t index, uint64_t key = 0) {
+  return mix(word ^ mix((index + 0x9e3779b97f4a7c15ull) ^ key));
 }
 
 /// One element judged.
 struct ElementJudgement {
-  double absolute;   // |got - want|; 0 where a value is not finite
-  double relative;   // absolute / |want|
-  double ratio;      // absolute / bound, at most kMaxRatio
-  double want;       // its finite value, else 0
+  double absolute;  // |got - want|; 0 where a value is not finite
+  double relative;  // absolute / |want|
+  double ratio;     // absolute / bound, at most kMaxRatio
+  double want;      // its finite value, else 0
   bool mismatch;
-  bool nonfinite;    // the mismatch is about NaN or infinity
+  bool nonfinite;  // the mismatch is about NaN or infinity
 };
 inline constexpr double kMaxRatio = 1e9;
+inline constexpr double kMaxAbsolute = 1.7976931348623157e308;
 
 ASSAY_HOST_DEVICE inline double absolute_of(double x) { return x < 0 ? -x : x; }
 
@@ -113,8 +141,7 @@ ASSAY_HOST_DEVICE inline bool is_finite(double x) {
 
 /// |got - want| <= atol + rtol * |want|; NaN equals NaN, an infinity equals the same infinity.
 ASSAY_HOST_DEVICE inline ElementJudgement judge(Dtype dtype, uint64_t got_bits, uint64_t want_bits,
-                                                double got, double want, double atol,
-                                                double rtol) {
+                                                double got, double want, double atol, double rtol) {
   ElementJudgement result{0, 0, 0, 0, false, false};
   if (!is_finite(got) || !is_finite(want)) {
     const bool both_nan = got != got && want != want;
@@ -125,12 +152,12 @@ ASSAY_HOST_DEVICE inline ElementJudgement judge(Dtype dtype, uint64_t got_bits, 
   }
   result.want = want;
   result.absolute = absolute_of(got - want);
+  if (!is_finite(result.absolute)) result.absolute = kMaxAbsolute;
   if (dtype == Dtype::i64) {
     // Beyond 2^53 doubles would hide small differences.
     const auto a = static_cast<int64_t>(got_bits), b = static_cast<int64_t>(want_bits);
-    const uint64_t distance =
-        a > b ? static_cast<uint64_t>(a) - static_cast<uint64_t>(b)
-              : static_cast<uint64_t>(b) - static_cast<uint64_t>(a);
+    const uint64_t distance = a > b ? static_cast<uint64_t>(a) - static_cast<uint64_t>(b)
+                                    : static_cast<uint64_t>(b) - static_cast<uint64_t>(a);
     result.absolute = static_cast<double>(distance);
   }
   const double bound = atol + rtol * absolute_of(want);
@@ -215,18 +242,20 @@ ASSAY_HOST_DEVICE inline void combine(ComparisonPart& part, const ComparisonPart
 
 #ifndef __CUDACC__
 // The same on the memory of this process; used by the virtual device and in tests. Pointers are
-// aligned to the element.
+// aligned to the element. `threads`: CPU threads at most (0: all cores); results do not depend on
+// it.
 
-void poison_on_host(Dtype dtype, uint64_t elements, uint64_t key, void* data);
-uint64_t hash_on_host(const void* data, uint64_t bytes);
+void poison_on_host(Dtype dtype, uint64_t elements, uint64_t key, void* data, int threads = 0);
+uint64_t hash_on_host(const void* data, uint64_t bytes, uint64_t key = 0, int threads = 0);
 /// Writes, or counts the changed bytes of, one red zone of kRedZoneBytes at `zone`. `key` differs
 /// between the zones before and after a buffer.
 void write_red_zone_on_host(void* zone, uint64_t key);
 uint64_t check_red_zone_on_host(const void* zone, uint64_t key);
 Comparison compare_on_host(const void* got, const void* want, Dtype dtype, uint64_t elements,
-                           const Tolerance& tolerance);
+                           const Tolerance& tolerance, int threads = 0);
 
-/// The Comparison that a whole part stands for.
+/// The Comparison that a whole part stands for. Sums of squares beyond the range of doubles count
+/// as an infinite error, unless there is none at all.
 Comparison finish(const ComparisonPart& part, const Tolerance& tolerance);
 #endif
 

@@ -1,6 +1,7 @@
 // Compiles a candidate's .cu in the sandbox. compiler.cc opens with the theory of operation.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,7 @@ struct CompileOutcome {
 struct CompilerOptions {
   bool use_nvrtc = true;   // device pass by NVRTC with precompiled headers; else nvcc
   bool use_cache = true;   // content-addressed, in cache_folder()/artifacts
+  std::chrono::milliseconds time_limit{60'000};  // processor time of one compilation
 };
 
 /// Thread-safe; equal requests in flight are compiled once (single-flight).

@@ -1,12 +1,10 @@
 #include "evaluator/runner/messages.h"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/socket.h>
 
-#include <cerrno>
-#include <cstring>
+#include <cmath>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 namespace assay {
@@ -15,7 +13,6 @@ using nlohmann::json;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr size_t kMaxItems = 20'000;
 constexpr size_t kMaxText = 1 << 20;
 
@@ -28,10 +25,22 @@ std::string bytes_of(const json& value) {
   return std::string(binary.begin(), binary.end());
 }
 
-std::string text_of(const json& value) {
-  std::string text = value.get<std::string>();
-  if (text.size() > kMaxText) text.resize(kMaxText);
-  return text;
+std::string text_of(const json& value) { return presentable(value.get<std::string>()); }
+
+/// A count: no sign, no fraction, no more than its type holds.
+template <typename Count>
+Count count_of(const json& value) {
+  if (!value.is_number_unsigned()) throw std::runtime_error("a count is not a whole number");
+  const auto count = value.get<uint64_t>();
+  if (count > std::numeric_limits<Count>::max()) throw std::runtime_error("a count is too large");
+  return static_cast<Count>(count);
+}
+
+double number_of(const json& value) {
+  if (!value.is_number()) throw std::runtime_error("a number is missing");
+  const double number = value.get<double>();
+  if (!std::isfinite(number)) throw std::runtime_error("a number is not finite");
+  return number;
 }
 
 const json& array_of(const json& value) {
@@ -56,8 +65,8 @@ json element_json(const std::optional<ElementError>& element) {
 
 std::optional<ElementError> element_from(const json& value) {
   if (value.is_null()) return std::nullopt;
-  return ElementError{value.at(0).get<uint64_t>(), value.at(1).get<double>(),
-                      value.at(2).get<double>()};
+  return ElementError{count_of<uint64_t>(value.at(0)), number_of(value.at(1)),
+                      number_of(value.at(2))};
 }
 
 json comparison_json(const TensorComparison& tensor) {
@@ -78,14 +87,14 @@ TensorComparison comparison_from(const json& value) {
   TensorComparison tensor;
   tensor.tensor = text_of(value.at("tensor"));
   Comparison& comparison = tensor.comparison;
-  comparison.elements = value.at("elements").get<uint64_t>();
-  comparison.mismatches = value.at("mismatches").get<uint64_t>();
-  comparison.nonfinite_mismatches = value.at("nonfinite").get<uint64_t>();
+  comparison.elements = count_of<uint64_t>(value.at("elements"));
+  comparison.mismatches = count_of<uint64_t>(value.at("mismatches"));
+  comparison.nonfinite_mismatches = count_of<uint64_t>(value.at("nonfinite"));
   comparison.first = element_from(value.at("first"));
   comparison.worst = element_from(value.at("worst"));
-  comparison.max_absolute = value.at("max_absolute").get<double>();
-  comparison.max_bound_ratio = value.at("max_ratio").get<double>();
-  comparison.rel_frobenius = value.at("frobenius").get<double>();
+  comparison.max_absolute = number_of(value.at("max_absolute"));
+  comparison.max_bound_ratio = number_of(value.at("max_ratio"));
+  comparison.rel_frobenius = number_of(value.at("frobenius"));
   comparison.frobenius_exceeded = value.at("frobenius_exceeded").get<bool>();
   return tensor;
 }
@@ -100,13 +109,13 @@ json launch_json(const LaunchStatistics& launch) {
 LaunchStatistics launch_from(const json& value) {
   LaunchStatistics launch;
   launch.kernel = text_of(value.at(0));
-  launch.lane_instructions = value.at(1).get<uint64_t>();
-  launch.warp_instructions = value.at(2).get<uint64_t>();
-  launch.global_load_sectors = value.at(3).get<uint64_t>();
-  launch.global_store_sectors = value.at(4).get<uint64_t>();
-  launch.shared_bank_conflicts = value.at(5).get<uint64_t>();
-  launch.uninitialised_shared_reads = value.at(6).get<uint64_t>();
-  launch.elapsed_ms = value.at(7).get<double>();
+  launch.lane_instructions = count_of<uint64_t>(value.at(1));
+  launch.warp_instructions = count_of<uint64_t>(value.at(2));
+  launch.global_load_sectors = count_of<uint64_t>(value.at(3));
+  launch.global_store_sectors = count_of<uint64_t>(value.at(4));
+  launch.shared_bank_conflicts = count_of<uint64_t>(value.at(5));
+  launch.uninitialised_shared_reads = count_of<uint64_t>(value.at(6));
+  launch.elapsed_ms = number_of(value.at(7));
   return launch;
 }
 
@@ -122,63 +131,30 @@ std::map<std::string, std::string> tensors_from(const json& value) {
   return tensors;
 }
 
-Error gone(const char* what) {
-  return Error{ErrorKind::io, fmt::format("the device's runner process is gone ({}: {})", what,
-                                          std::strerror(errno))};
-}
-
-/// Reads exactly `count` bytes before the deadline.
-Result<void> receive_bytes(int socket, void* target, size_t count, Clock::time_point deadline) {
-  auto* bytes = static_cast<char*>(target);
-  while (count > 0) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    pollfd entry{socket, POLLIN, 0};
-    const auto wait = std::clamp<int64_t>(left + 1, 0, std::numeric_limits<int>::max());
-    const int ready = left < 0 ? 0 : poll(&entry, 1, static_cast<int>(wait));
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0)
-      return Error{ErrorKind::timeout, "the device's runner process did not answer in time"};
-    const ssize_t received = recv(socket, bytes, count, 0);
-    if (received < 0 && errno == EINTR) continue;
-    if (received <= 0) return gone("receive");
-    bytes += received;
-    count -= static_cast<size_t>(received);
-  }
-  return {};
-}
-
 }  // namespace
 
-Result<void> send_message(int socket, const json& message) {
-  std::vector<uint8_t> frame(4);
-  json::to_cbor(message, frame);
-  if (frame.size() - 4 > kMaxFrameBytes)
-    return Error{ErrorKind::invalid,
-                 fmt::format("a message of {} bytes is above the limit of {}", frame.size() - 4,
-                             kMaxFrameBytes)};
-  const auto length = static_cast<uint32_t>(frame.size() - 4);
-  std::memcpy(frame.data(), &length, 4);
-  size_t sent = 0;
-  while (sent < frame.size()) {
-    const ssize_t count = send(socket, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return gone("send");
-    sent += static_cast<size_t>(count);
-  }
-  return {};
+std::string presentable(std::string text) {
+  if (text.size() > kMaxText) text.resize(kMaxText);
+  for (char& c : text)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = '?';
+  const std::string utf8 = json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+  return json::parse(utf8).get<std::string>();
 }
 
-Result<json> receive_message(int socket, Clock::time_point deadline) {
-  uint32_t length = 0;
-  RETURN_IF_ERROR(receive_bytes(socket, &length, sizeof length, deadline));
-  if (length > kMaxFrameBytes)
-    return Error{ErrorKind::invalid, fmt::format("a message of {} bytes is too large", length)};
-  std::vector<uint8_t> frame(length);
-  RETURN_IF_ERROR(receive_bytes(socket, frame.data(), frame.size(), deadline));
-  json message = json::from_cbor(frame, true, false);
-  if (!message.is_object()) return Error{ErrorKind::invalid, "a message is not a CBOR object"};
-  return message;
+json error_message(const Error& error) {
+  return {{"error", {{"kind", static_cast<int>(error.kind)}, {"message", error.message}}}};
+}
+
+std::optional<Error> error_in(const json& reply) {
+  if (!reply.contains("error")) return std::nullopt;
+  try {
+    const json& value = reply.at("error");
+    const auto kind = count_of<uint32_t>(value.at("kind"));
+    if (kind <= static_cast<uint32_t>(ErrorKind::internal))
+      return Error{static_cast<ErrorKind>(kind), text_of(value.at("message"))};
+  } catch (const std::exception&) {  // falls through: an error that cannot be read
+  }
+  return Error{ErrorKind::invalid, "a runner reported an error in a form that cannot be read"};
 }
 
 json artifact_message(const Artifact& artifact) {
@@ -186,8 +162,7 @@ json artifact_message(const Artifact& artifact) {
   for (const Kernel& kernel : artifact.kernels) {
     json parameters = json::array();
     for (const KernelParameter& parameter : kernel.parameters)
-      parameters.push_back(
-          json::array({parameter.offset, parameter.bytes, parameter.alignment}));
+      parameters.push_back(json::array({parameter.offset, parameter.bytes, parameter.alignment}));
     kernels.push_back({{"name", kernel.name},
                        {"demangled", kernel.demangled},
                        {"parameters", parameters},
@@ -197,8 +172,9 @@ json artifact_message(const Artifact& artifact) {
   json variables = json::array();
   for (const ModuleVariable& variable : artifact.variables)
     variables.push_back(json::array({variable.name, variable.bytes, variable.constant}));
-  return {{"key", artifact.key},     {"arch", artifact.arch}, {"ptx", binary(artifact.ptx)},
-          {"cubin", binary(artifact.cubin)}, {"kernels", kernels}, {"variables", variables}};
+  return {{"key", artifact.key},         {"arch", artifact.arch},
+          {"ptx", binary(artifact.ptx)}, {"cubin", binary(artifact.cubin)},
+          {"kernels", kernels},          {"variables", variables}};
 }
 
 Result<Artifact> parse_artifact(const json& message) {
@@ -212,16 +188,16 @@ Result<Artifact> parse_artifact(const json& message) {
       Kernel& kernel = artifact.kernels.emplace_back();
       kernel.name = text_of(value.at("name"));
       kernel.demangled = text_of(value.at("demangled"));
-      kernel.static_shared_bytes = value.at("static_shared_bytes").get<uint32_t>();
-      kernel.max_threads = value.at("max_threads").get<uint32_t>();
+      kernel.static_shared_bytes = count_of<uint32_t>(value.at("static_shared_bytes"));
+      kernel.max_threads = count_of<uint32_t>(value.at("max_threads"));
       for (const json& parameter : array_of(value.at("parameters")))
-        kernel.parameters.push_back({parameter.at(0).get<uint32_t>(),
-                                     parameter.at(1).get<uint32_t>(),
-                                     parameter.at(2).get<uint32_t>()});
+        kernel.parameters.push_back({count_of<uint32_t>(parameter.at(0)),
+                                     count_of<uint32_t>(parameter.at(1)),
+                                     count_of<uint32_t>(parameter.at(2))});
     }
     for (const json& value : array_of(message.at("variables")))
       artifact.variables.push_back(
-          {text_of(value.at(0)), value.at(1).get<uint64_t>(), value.at(2).get<bool>()});
+          {text_of(value.at(0)), count_of<uint64_t>(value.at(1)), value.at(2).get<bool>()});
     return artifact;
   });
 }
@@ -245,11 +221,11 @@ Result<CheckJob> parse_job(const json& message) {
   ASSIGN_OR_RETURN(CheckJob job, guarded("job", [&] {
                      CheckJob parsed;
                      message.at("bound").get_to(parsed.bound);
-                     parsed.seed = message.at("seed").get<uint64_t>();
+                     parsed.seed = count_of<uint64_t>(message.at("seed"));
                      parsed.repeats = message.at("repeats").get<int>();
                      parsed.run.instruction_budget =
-                         message.at("instruction_budget").get<uint64_t>();
-                     parsed.run.deadline_seconds = message.at("deadline_seconds").get<double>();
+                         count_of<uint64_t>(message.at("instruction_budget"));
+                     parsed.run.deadline_seconds = number_of(message.at("deadline_seconds"));
                      parsed.want_outputs = message.at("want_outputs").get<bool>();
                      parsed.want_expected = message.at("want_expected").get<bool>();
                      return parsed;
@@ -296,10 +272,10 @@ Result<CheckReport> parse_report(const json& message) {
     for (const json& value : array_of(message.at("launches")))
       report.launches.push_back(launch_from(value));
     for (const json& value : array_of(message.at("notes"))) report.notes.push_back(text_of(value));
-    report.printed = bytes_of(message.at("printed"));
-    report.source_line = message.at("source_line").get<uint32_t>();
-    report.candidate_ms = message.at("candidate_ms").get<double>();
-    report.check_ms = message.at("check_ms").get<double>();
+    report.printed = presentable(bytes_of(message.at("printed")));
+    report.source_line = count_of<uint32_t>(message.at("source_line"));
+    report.candidate_ms = number_of(message.at("candidate_ms"));
+    report.check_ms = number_of(message.at("check_ms"));
     report.outputs = tensors_from(message.at("outputs"));
     report.inputs = tensors_from(message.at("inputs"));
     report.expected = tensors_from(message.at("expected"));

@@ -1,9 +1,9 @@
-// A runner: the process that holds one device, and its client. runner.cc opens with the theory of
+// A runner: the client of the process that holds one device. runner.cc opens with the theory of
 // operation.
 #pragma once
 
 #include <condition_variable>
-#include <nlohmann/json_fwd.hpp>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,16 +12,11 @@
 #include "base/result.h"
 #include "evaluator/check/check.h"
 #include "evaluator/device/info.h"
-#include "sandbox/sandbox.h"
+#include "evaluator/runner/process.h"
 
 namespace assay {
 
-struct RunnerOptions {
-  int threads = 0;             // CPU threads of a virtual device; 0: all cores
-  std::string arch = "sm_90";  // of a virtual device
-};
-
-/// The client of one runner process. Not thread-safe.
+/// The client of one runner process at a time. Not thread-safe.
 class Runner {
  public:
   /// Starts the process and waits until its device is there. Errors: no such device, no driver.
@@ -31,28 +26,31 @@ class Runner {
 
   const DeviceInfo& info() const { return info_; }
 
-  /// Runs a job. When the process dies, does not answer in time or says that its device is not
-  /// healthy any more, it is replaced before the next job; for the first two the call is an Error
-  /// (device, timeout).
+  /// Runs a job. When the process dies, does not answer in time, answers nonsense or says that its
+  /// device is not healthy any more, it is killed and replaced before the next job; for the first
+  /// three the call is an Error (device, timeout) that says so. One that died while idle is
+  /// replaced first and costs no job.
   Result<CheckReport> check(const CheckJob& job);
 
-  /// Host process id, for tests; -1 when none runs.
+  /// Whether a process is there and waits for work.
+  bool alive() const;
+  /// Its host process id, for tests; -1 when none is there.
   int pid() const;
 
  private:
+  using Started = Result<std::unique_ptr<RunnerProcess>>;
+
   Runner(std::string device_id, RunnerOptions options)
       : device_id_(std::move(device_id)), options_(std::move(options)) {}
-  Result<void> launch();
-  void discard();
-  Result<void> send_artifact(const Artifact& artifact);
-  Result<nlohmann::json> call(const nlohmann::json& request, double seconds);
+  Result<void> ensure_process();
+  void warm_up_spare();
+  Result<nlohmann::json> exchange(const CheckJob& job);
 
   std::string device_id_;
   RunnerOptions options_;
   DeviceInfo info_;
-  std::unique_ptr<sandbox::Process> process_;
-  int socket_ = -1;
-  std::vector<std::string> artifacts_;  // keys that the process holds, oldest first
+  std::unique_ptr<RunnerProcess> process_;  // null: to be replaced
+  std::future<Started> spare_;              // invalid: none
 };
 
 /// Several runners of the same device, shared by threads.
@@ -67,6 +65,8 @@ class RunnerPool {
 
  private:
   RunnerPool() = default;
+  std::unique_ptr<Runner> acquire();
+  void release(std::unique_ptr<Runner> runner);
 
   std::mutex mutex_;
   std::condition_variable freed_;

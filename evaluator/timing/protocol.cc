@@ -51,7 +51,7 @@ class Measurement {
   Result<TimingReport> run() {
     const auto start = Clock::now();
     RETURN_IF_ERROR(estimate());
-    RETURN_IF_ERROR(warm_up());
+    if (!report_.violation) RETURN_IF_ERROR(warm_up());
     while (!finished()) RETURN_IF_ERROR(block());
     if (!report_.violation) {
       ASSIGN_OR_RETURN(report_.violation, stopwatch_.final_check());
@@ -67,6 +67,7 @@ class Measurement {
   Result<Burst> burst(Side side, uint32_t generation) {
     const auto start = Clock::now();
     ASSIGN_OR_RETURN(const Burst burst, stopwatch_.burst(side, generation));
+    if (burst.violation) report_.violation = burst.violation;
     report_.gpu_ms += burst.elapsed_ms;
     // At most half of the wall time is timed work.
     const double idle = 2 * burst.elapsed_ms - milliseconds_since(start);
@@ -81,6 +82,7 @@ class Measurement {
       for (int pass = 0; pass < 2; ++pass) {
         RETURN_IF_ERROR(stopwatch_.set_calls(side, calls(side)));
         ASSIGN_OR_RETURN(const Burst sample, burst(side, next_generation_++));
+        if (report_.violation) return {};
         const double call_ms = std::max(sample.elapsed_ms / calls(side), 1e-5);
         const double wanted = std::ceil(budget_.burst_ms / call_ms);
         calls(side) = static_cast<uint32_t>(
@@ -106,6 +108,7 @@ class Measurement {
     for (int i = 0;; ++i) {
       ASSIGN_OR_RETURN(const Burst sample,
                        burst(i % 2 == 0 ? Side::baseline : Side::candidate, next_generation_++));
+      if (report_.violation) return {};
       if (sample.frequency_mhz > 0) frequencies.push_back(sample.frequency_mhz);
       const double elapsed = milliseconds_since(start);
       if (elapsed >= budget_.warm_up_cap_ms) return {};
@@ -134,6 +137,7 @@ class Measurement {
       const Side side = order[position];
       const uint32_t generation = first + position / 2;
       ASSIGN_OR_RETURN(const Burst sample, burst(side, generation));
+      if (report_.violation) return {};
       const auto index = static_cast<size_t>(side);
       sum_ms[index] += sample.elapsed_ms / calls(side);
       frequency[index] += sample.frequency_mhz;

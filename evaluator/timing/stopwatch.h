@@ -11,16 +11,18 @@ namespace assay {
 
 enum class Side : uint8_t { baseline, candidate, empty };
 
+/// Evidence that timed work was not what it should be. Any one voids all timings of the case.
+struct TimingViolation {
+  std::string reason;  // "mismatch", "late_write", "early_write", "input_changed", "red_zone",
+                       // "physics", or that of a fault
+  std::string explanation;
+};
+
 /// One burst: K calls over K distinct slots with inputs nobody has seen before.
 struct Burst {
   double elapsed_ms = 0;     // between two device events around the K calls
   double frequency_mhz = 0;  // of the multiprocessors during the burst; 0: not measured
-};
-
-/// Evidence that timed work was not what it should be. Any one voids all timings of the case.
-struct TimingViolation {
-  std::string reason;  // "mismatch", "late_write", "early_write", "input_changed", "red_zone"
-  std::string explanation;
+  std::optional<TimingViolation> violation;
 };
 
 class Stopwatch {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -84,6 +85,12 @@ TEST_F(CheckTest, TheReferenceRunsOnlyAfterAllRunsOfTheCandidate) {
             (std::vector<std::string>{"run candidate", "reset", "run candidate", "run reference"}));
 }
 
+TEST_F(CheckTest, EachRunOfTheCandidateHasItsOwnOrderOfBlocks) {
+  job_.repeats = 3;
+  check_candidate(doubled());
+  EXPECT_EQ(device_.schedule_seeds, (std::vector<uint32_t>{0, 1, 2, 0}));
+}
+
 TEST_F(CheckTest, AWrongElementIsAMismatchWithItsCoordinates) {
   const CheckReport report =
       check_candidate(doubled_then([](float*, float* y, int) { y[317] += 0.5f; }));
@@ -140,6 +147,105 @@ TEST_F(CheckTest, RunsThatDifferWithinTheToleranceAreFine) {
   EXPECT_EQ(report.outcome, Outcome::correct) << report.explanation;
 }
 
+TEST_F(CheckTest, ADifferenceInALaterRunCountsToo) {
+  job_.repeats = 4;
+  const auto report =
+      check_candidate(doubled_then([](float*, float* y, int run) { y[5] += run == 3; }));
+  EXPECT_EQ(report.reason, "repeat_differs");
+  EXPECT_NE(report.explanation.find("1 of 1000 elements, the first at [0, 5]"), std::string::npos)
+      << report.explanation;
+}
+
+TEST_F(CheckTest, AFaultInALaterRunSaysSo) {
+  const CheckReport report = check_candidate([](const FakeArguments& arguments, int run) {
+    Fault fault;
+    fault.explanation = "what happened";
+    return run == 0 ? doubled()(arguments, run) : std::optional<Fault>(fault);
+  });
+  EXPECT_EQ(report.outcome, Outcome::runtime_fault);
+  EXPECT_EQ(report.explanation, "in a repeated run on the same input: what happened");
+}
+
+TEST_F(CheckTest, OneRunIsEnoughWhereNoMoreAreAskedFor) {
+  job_.repeats = 1;
+  EXPECT_EQ(check_candidate(doubled()).outcome, Outcome::correct);
+  EXPECT_EQ(device_.events, (std::vector<std::string>{"run candidate", "run reference"}));
+  // An unwritten element is not recognised as such, but it is NaN.
+  EXPECT_EQ(check_candidate(doubled(kElements - 1)).reason, "mismatch");
+}
+
+TEST_F(CheckTest, NotesOfAllRunsAreKeptOnce) {
+  device_.notes = {"of both"};
+  const CheckReport report = check_candidate(doubled_then([this](float*, float*, int) {
+    device_.notes = {"of both", "of the second"};
+  }));
+  EXPECT_EQ(report.notes, (std::vector<std::string>{"of both", "of the second"}));
+}
+
+TEST_F(CheckTest, ABlankOutputIsWrongEvenWithinTheTolerance) {
+  job_.bound.tensors[1].tolerance = {1e6, 0, std::nullopt};
+  const FakeKernel blank = [](const FakeArguments& arguments, int) {
+    std::memset(arguments[1], 0, kElements * sizeof(float));
+    return std::optional<Fault>();
+  };
+  const CheckReport report = check_candidate(blank);
+  EXPECT_EQ(report.outcome, Outcome::wrong_output);
+  EXPECT_NE(report.explanation.find("all zero"), std::string::npos) << report.explanation;
+  device_.kernels["reference"] = blank;
+  EXPECT_EQ(check_candidate(blank).outcome, Outcome::correct);
+}
+
+TEST_F(CheckTest, ExplanationsDoNotTellExpectedValuesOrTheSeed) {
+  job_.seed = 123456789;
+  device_.kernels["reference"] = [](const FakeArguments& arguments, int) {
+    std::fill_n(reinterpret_cast<float*>(arguments[1]), kElements, 7654321.0f);
+    return std::optional<Fault>();
+  };
+  for (const FakeKernel& kernel : {doubled(), doubled(10), doubled(kElements, 0)}) {
+    const CheckReport report = check_candidate(kernel);
+    EXPECT_EQ(report.outcome, Outcome::wrong_output);
+    for (const char* secret : {"7654321", "7.65432", "123456789", "75bcd15"})
+      EXPECT_EQ(report.explanation.find(secret), std::string::npos) << report.explanation;
+    EXPECT_TRUE(report.expected.empty());
+  }
+}
+
+/// The word that mix() maps to `x`.
+uint64_t unmix(uint64_t x) {
+  const auto undo_shift = [](uint64_t value, int shift) {
+    uint64_t result = value;
+    for (int done = shift; done < 64; done += shift) result = value ^ (result >> shift);
+    return result;
+  };
+  const auto inverse = [](uint64_t odd) {
+    uint64_t result = odd;
+    for (int i = 0; i < 6; ++i) result *= 2 - odd * result;
+    return result;
+  };
+  x = undo_shift(x, 31) * inverse(0x94d049bb133111ebull);
+  x = undo_shift(x, 27) * inverse(0xbf58476d1ce4e5b9ull);
+  return undo_shift(x, 30);
+}
+
+TEST_F(CheckTest, PoisonDoesNotTellTheSeed) {
+  ASSERT_EQ(unmix(trusted::mix(987654321)), 987654321u);
+  for (BoundTensor& tensor : job_.bound.tensors) tensor.dtype = tensor.fill.dtype = Dtype::i64;
+  uint64_t poison = 0;
+  check_candidate([&](const FakeArguments& arguments, int) {
+    std::memcpy(&poison, arguments[1], sizeof poison);
+    return std::optional<Fault>();
+  });
+  // Everything about poison is invertible but for two bits, so a kernel can know its key. Undo what
+  // could have made the key from the seed, too.
+  for (uint64_t low = 0; low < 2; ++low) {
+    const uint64_t key = unmix(unmix((poison & ~uint64_t{1}) | low));
+    for (uint64_t high = 0; high < 2; ++high)
+      for (const uint64_t word : {key, key ^ high << 63})
+        for (const uint64_t guess : {word, word >> 1, word << 1, unmix(word)})
+          EXPECT_GT(std::max(guess, job_.seed) - std::min(guess, job_.seed), 16u);
+  }
+}
+
 TEST_F(CheckTest, AWriteBesideABufferIsTampering) {
   for (const int offset : {-1, static_cast<int>(kElements)}) {
     const CheckReport report =
@@ -157,8 +263,7 @@ TEST_F(CheckTest, AWriteBesideScratchIsTampering) {
 }
 
 TEST_F(CheckTest, AChangedInputIsTampering) {
-  const CheckReport report =
-      check_candidate(doubled_then([](float* x, float*, int) { x[0] = 0; }));
+  const CheckReport report = check_candidate(doubled_then([](float* x, float*, int) { x[0] = 0; }));
   EXPECT_EQ(report.outcome, Outcome::tampered);
   EXPECT_EQ(report.reason, "input_changed");
 }

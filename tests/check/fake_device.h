@@ -24,7 +24,15 @@ class FakeDevice : public Device {
   /// Order of what happened: "run candidate", "run reference", ...
   std::vector<std::string> events;
 
+  /// What healthy() answers.
+  bool in_order = true;
+  /// RunOptions::schedule_seed of each run.
+  std::vector<uint32_t> schedule_seeds;
+  /// What the next runs report beside their faults.
+  std::vector<std::string> notes;
+
   const DeviceInfo& info() const override { return info_; }
+  bool healthy() const override { return in_order; }
 
   Result<Buffer> allocate(uint64_t bytes, const std::string& name) override {
     const Buffer buffer{++last_id_, 0, bytes};
@@ -60,10 +68,9 @@ class FakeDevice : public Device {
     return trusted::hash_on_host(data(buffer), buffer.bytes);
   }
   Result<RedZoneDamage> check_red_zones(const Buffer& buffer) override {
-    return RedZoneDamage{
-        trusted::check_red_zone_on_host(data(buffer) - trusted::kRedZoneBytes, 1),
-        trusted::check_red_zone_on_host(data(buffer) + buffer.bytes, 2),
-        memories_.at(buffer.id).name};
+    return RedZoneDamage{trusted::check_red_zone_on_host(data(buffer) - trusted::kRedZoneBytes, 1),
+                         trusted::check_red_zone_on_host(data(buffer) + buffer.bytes, 2),
+                         memories_.at(buffer.id).name};
   }
   Result<Comparison> compare(const Buffer& got, const Buffer& want, Dtype dtype, uint64_t elements,
                              const Tolerance& tolerance) override {
@@ -88,12 +95,14 @@ class FakeDevice : public Device {
     plan->arguments.assign(arguments.begin(), arguments.end());
     return std::unique_ptr<PreparedPlan>(std::move(plan));
   }
-  Result<RunReport> run(PreparedPlan& prepared, const RunOptions&) override {
+  Result<RunReport> run(PreparedPlan& prepared, const RunOptions& options) override {
     auto& plan = static_cast<FakePlan&>(prepared);
+    schedule_seeds.push_back(options.schedule_seed);
     events.push_back("run " + plan.key);
     FakeArguments arguments;
     for (const Buffer& buffer : plan.arguments) arguments.push_back(data(buffer));
     RunReport report;
+    report.notes = notes;
     report.fault = kernels.at(plan.key)(arguments, plan.runs++);
     return report;
   }

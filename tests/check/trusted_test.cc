@@ -28,9 +28,12 @@ TEST(Compare, BoundsEachElementWithTheReferenceOnTheRight) {
 TEST(Compare, NanAndInfinitiesMustBeInEqualPlaces) {
   const Tolerance loose{1e300, 1, std::nullopt};
   EXPECT_TRUE(compare({kNan, kInfinity, -kInfinity}, {kNan, kInfinity, -kInfinity}, {}).passed());
-  for (const auto& [got, want] : std::vector<std::pair<double, double>>{
-           {kNan, 1}, {1, kNan}, {kInfinity, 1}, {1, kInfinity}, {kInfinity, -kInfinity},
-           {kNan, kInfinity}}) {
+  for (const auto& [got, want] : std::vector<std::pair<double, double>>{{kNan, 1},
+                                                                        {1, kNan},
+                                                                        {kInfinity, 1},
+                                                                        {1, kInfinity},
+                                                                        {kInfinity, -kInfinity},
+                                                                        {kNan, kInfinity}}) {
     const Comparison comparison = compare({got}, {want}, loose);
     EXPECT_FALSE(comparison.passed()) << got << " " << want;
     EXPECT_EQ(comparison.nonfinite_mismatches, 1u);
@@ -70,6 +73,42 @@ TEST(Compare, BoundsTheWholeByItsFrobeniusNorm) {
   EXPECT_FALSE(comparison.passed());
 }
 
+TEST(Compare, SumsBeyondTheRangeOfDoublesDoNotPass) {
+  const Tolerance tolerance{1e200, 0, 1e-3};
+  EXPECT_FALSE(compare({1e180}, {-1e180}, tolerance).passed());
+  EXPECT_TRUE(compare({1e180}, {1e180}, tolerance).passed());
+  const double most = std::numeric_limits<double>::max();
+  const Comparison comparison = compare({most}, {-most}, tolerance);
+  EXPECT_FALSE(comparison.passed());
+  for (const double number : {comparison.max_absolute, comparison.max_bound_ratio,
+                              comparison.rel_frobenius, comparison.first->absolute})
+    EXPECT_TRUE(std::isfinite(number));
+}
+
+TEST(Compare, ZeroToleranceIsExactButForTheSignOfZero) {
+  EXPECT_TRUE(compare({0.0}, {-0.0}, {}).passed());
+  EXPECT_FALSE(compare({std::nextafter(1.0, 2.0)}, {1}, {}).passed());
+  EXPECT_FALSE(compare({std::numeric_limits<double>::denorm_min()}, {0}, {}).passed());
+}
+
+TEST(Compare, GivesTheSameWithAnyNumberOfThreads) {
+  std::vector<float> got(3'000'000), want(3'000'000);
+  for (size_t i = 0; i < got.size(); ++i)
+    got[i] = want[i] = static_cast<float>(i % 1013) - (i % 1'000'003 == 0 ? 0.5f : 0);
+  got[2'999'999] += 4;
+  got[1'500'000] += 2;
+  for (const int threads : {1, 3, 8}) {
+    const Comparison comparison =
+        compare_on_host(got.data(), want.data(), Dtype::f32, got.size(), {}, threads);
+    EXPECT_EQ(comparison.elements, got.size());
+    EXPECT_EQ(comparison.mismatches, 2u);
+    EXPECT_EQ(comparison.first->index, 1'500'000u);
+    EXPECT_EQ(comparison.max_absolute, 4);
+    EXPECT_EQ(hash_on_host(got.data(), 4 * got.size(), 1, threads),
+              hash_on_host(got.data(), 4 * got.size(), 1, 1));
+  }
+}
+
 TEST(Compare, DoesNotDependOnHowWorkIsSplit) {
   std::vector<double> got(1 << 20), want(1 << 20);
   for (size_t i = 0; i < got.size(); ++i) got[i] = want[i] = static_cast<double>(i);
@@ -104,6 +143,11 @@ TEST(RedZone, CountsChangedBytes) {
   zone[17] = static_cast<char>(zone[17] + 1);
   EXPECT_EQ(check_red_zone_on_host(zone.data(), 5), 1u);
   EXPECT_GT(check_red_zone_on_host(zone.data(), 6), 3000u);
+}
+
+TEST(Hash, DependsOnItsKey) {
+  const std::vector<uint64_t> words = {1, 2, 3};
+  EXPECT_NE(hash_on_host(words.data(), 24, 1), hash_on_host(words.data(), 24, 2));
 }
 
 TEST(Hash, SeesEveryByteAndItsPlace) {

@@ -39,7 +39,7 @@ class FakeStopwatch : public Stopwatch {
                                                      : 1.5;
     const double factor = 1 + noise * normal_(random_) + drift_per_burst * bursts_++;
     const double clock = side == Side::candidate ? candidate_frequency_factor : 1;
-    return Burst{calls[side] * call_us * 1e-3 * factor, frequency_mhz * clock};
+    return Burst{calls[side] * call_us * 1e-3 * factor, frequency_mhz * clock, std::nullopt};
   }
   Result<std::optional<TimingViolation>> verify(uint32_t, bool baseline_ran) override {
     ++verified;

@@ -1,0 +1,128 @@
+// assay-steps: runs the programs of one compilation inside the sandbox.
+//
+// Theory of operation. A compilation is half a dozen programs, some of which can run side by side
+// (device and host pass) and pass large files to each other. Starting a sandbox for each would copy
+// those files in and out, so one sandbox holds them all and this small program is its first: it
+// reads steps.json from the work folder, starts every step whose predecessors have succeeded,
+// waits, and goes on until nothing more can be started. A step that fails does not stop the ones
+// beside it, because their diagnostics are wanted too; what comes after it is skipped. The results
+// go to steps.result.json. Nothing here decides anything about the candidate: the caller, outside,
+// reads the results and the files as untrusted data.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include "evaluator/compile/steps.h"
+
+namespace assay {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class Runner {
+ public:
+  explicit Runner(std::vector<Step> steps) : steps_(std::move(steps)) {
+    for (const Step& step : steps_) results_[step.name] = {};
+  }
+
+  std::map<std::string, StepResult> run() {
+    start_ready();
+    while (!running_.empty()) {
+      int status = 0;
+      const pid_t pid = wait(&status);
+      if (pid < 0) break;
+      finish(pid, status);
+      start_ready();
+    }
+    return results_;
+  }
+
+ private:
+  double elapsed_ms() const {
+    return std::chrono::duration<double, std::milli>(Clock::now() - begin_).count();
+  }
+
+  bool ready(const Step& step) const {
+    for (const std::string& name : step.after) {
+      const auto found = results_.find(name);
+      if (found == results_.end() || found->second.state != StepResult::State::succeeded)
+        return false;
+    }
+    return true;
+  }
+
+  void start_ready() {
+    for (Step& step : steps_) {
+      if (step.arguments.empty() || !ready(step)) continue;
+      start(step);
+      step.arguments.clear();  // started: never again
+    }
+  }
+
+  void start(const Step& step) {
+    std::vector<char*> arguments;
+    for (const std::string& argument : step.arguments)
+      arguments.push_back(const_cast<char*>(argument.c_str()));
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, (step.name + ".out").c_str(), flags, 0600);
+    posix_spawn_file_actions_addopen(&actions, 2, (step.name + ".err").c_str(), flags, 0600);
+    pid_t pid = 0;
+    StepResult& result = results_[step.name];
+    result.start_ms = elapsed_ms();
+    const int error = posix_spawn(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error == 0) {
+      running_[pid] = step.name;
+    } else {
+      result.state = StepResult::State::failed;
+      result.code = 127;
+      std::fprintf(stderr, "assay-steps: cannot start %s: error %d\n", arguments[0], error);
+    }
+  }
+
+  void finish(pid_t pid, int status) {
+    const auto found = running_.find(pid);
+    if (found == running_.end()) return;
+    StepResult& result = results_[found->second];
+    result.ms = elapsed_ms() - result.start_ms;
+    if (WIFSIGNALED(status)) {
+      result.state = StepResult::State::killed;
+      result.code = WTERMSIG(status);
+    } else {
+      result.code = WEXITSTATUS(status);
+      result.state = result.code == 0 ? StepResult::State::succeeded : StepResult::State::failed;
+    }
+    running_.erase(found);
+  }
+
+  std::vector<Step> steps_;
+  std::map<std::string, StepResult> results_;
+  std::map<pid_t, std::string> running_;
+  Clock::time_point begin_ = Clock::now();
+};
+
+}  // namespace
+}  // namespace assay
+
+int main() {
+  std::ifstream file(assay::kStepsFile, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  auto steps = assay::steps_from_json(text);
+  if (!steps.ok()) {
+    std::fprintf(stderr, "assay-steps: %s\n", steps.error().message.c_str());
+    return 2;
+  }
+  const auto results = assay::Runner(*std::move(steps)).run();
+  std::ofstream(assay::kStepResultsFile, std::ios::binary) << assay::results_to_json(results);
+  return 0;
+}

@@ -1,0 +1,87 @@
+// The slots ring of a timed case: many private sets of inputs, outputs and scratch, so that no call
+// sees memory or content that another call has seen.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "base/result.h"
+#include "evaluator/device/cuda/context.h"
+#include "evaluator/device/cuda/trusted_module.h"
+#include "evaluator/plan/plan.h"
+#include "evaluator/timing/stopwatch.h"
+#include "tasks/task.h"
+
+namespace assay::cuda {
+
+/// One buffer of every slot: `offset` bytes after the slot's base.
+struct Region {
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
+/// Inputs are shared by both sides (they are filled anew before each burst), outputs and scratch
+/// are private to a side. Every region lies between red zones.
+class Slots {
+ public:
+  /// As many slots as 5x L2 needs, at least `wanted`, at most 4096 and 60 % of the free memory.
+  /// Slot bases are staggered by random multiples of 256 bytes and in a random order. Errors (device): not even one fits.
+  static Result<std::unique_ptr<Slots>> create(const Context& context, TrustedModule& trusted,
+                                               const BoundCase& bound,
+                                               const LaunchPlan& baseline,
+                                               const LaunchPlan& candidate, uint32_t wanted,
+                                               uint64_t seed);
+  ~Slots();
+
+  uint32_t count() const { return static_cast<uint32_t>(bases_.size()); }
+  uint64_t slot_bytes() const { return slot_bytes_; }
+
+  /// The address of allocation number `allocation` of a side's plan in a slot; 0 for variables.
+  CUdeviceptr address(uint32_t slot, Side side, size_t allocation) const;
+
+  /// Slots first ... first + count - 1, in the order of calls.
+  struct Range {
+    uint32_t first = 0;
+    uint32_t count = 1;
+  };
+
+  /// Inputs of `generation`; `side`'s in-out tensors too.
+  Result<void> fill(Range range, Side side, uint64_t seed, uint32_t generation);
+  /// Outputs (not in-out ones) and scratch of a side.
+  Result<void> poison(Range range, Side side, uint64_t key);
+  /// Hash of all inputs.
+  Result<uint64_t> hash_inputs(Range range);
+  /// Output `tensor` of the candidate against the baseline's.
+  Result<Comparison> compare(Range range, size_t tensor);
+  Result<RedZoneDamage> check_red_zones();
+
+  const BoundCase& bound() const { return bound_; }
+  Region output(Side side, size_t tensor) const;
+  CUdeviceptr base(uint32_t slot) const { return bases_[slot]; }
+
+ private:
+  Slots(const Context& context, TrustedModule& trusted, const BoundCase& bound)
+      : context_(context), trusted_(trusted), bound_(bound) {}
+  Region reserve(uint64_t bytes);
+  void lay_out(const LaunchPlan& baseline, const LaunchPlan& candidate);
+  SlotRegion in(Range range, const Region& region) const {
+    return SlotRegion{table_, range.first, range.count, region.offset};
+  }
+  SlotRegion everywhere(const Region& region) const { return in({0, count()}, region); }
+
+  const Context& context_;
+  TrustedModule& trusted_;
+  const BoundCase bound_;
+  std::vector<Region> inputs_;                // by tensor; in-out and out tensors: no bytes
+  std::vector<Region> outputs_[2];            // by side, tensor
+  std::vector<Region> allocations_[2];        // by side, allocation of the plan
+  std::vector<bool> scratch_[2];              // which of them is scratch
+  uint64_t slot_bytes_ = 0;
+  CUdeviceptr arena_ = 0;
+  CUdeviceptr table_ = 0;  // slot bases in device memory
+  std::vector<CUdeviceptr> bases_;  // in the order of calls: a random permutation
+};
+
+}  // namespace assay::cuda

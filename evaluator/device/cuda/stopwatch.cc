@@ -1,0 +1,318 @@
+// Theory of operation
+//
+// A side's burst is one graph: a clock stamp, a start event, K calls in a strict chain, an end
+// event, a clock stamp. Call j works on slot j of a ring whose order and addresses are random. Two
+// calls, chosen in secret, have a probe before them and one behind: a hash of their output. After
+// the burst the same hashes are taken again. An output that was not poison any more before its
+// call was written too early, one that differs afterwards too late.
+//
+// Before each burst, untimed: the slots' inputs of a new generation, poisoned outputs and scratch,
+// and a read of a clean buffer of twice the L2. Before a candidate's burst the baseline's outputs
+// are poisoned too: nothing expected is in memory while a candidate runs. After it, the inputs are
+// hashed, and compared with the hash of the same generation filled anew.
+#include "evaluator/device/cuda/stopwatch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "evaluator/check/explain.h"
+#include "evaluator/timing/statistics.h"
+
+namespace assay::cuda {
+
+namespace {
+
+/// Slots of which one burst cannot touch more at any device's bandwidth (10 TB/s).
+uint32_t most_slots(double burst_ms, double bytes) {
+  const double calls = burst_ms * 1e-3 * 10e12 / std::max(bytes, 1.0) + 1;
+  return static_cast<uint32_t>(std::clamp(calls, 1.0, 2000.0));
+}
+
+TimingViolation violation_of(const Fault& fault) { return {fault.reason, fault.explanation}; }
+
+}  // namespace
+
+Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(
+    const Context& context, TrustedModule& trusted, const BoundCase& bound, TimedSide baseline,
+    TimedSide candidate, double burst_ms, double deadline_seconds, uint64_t seed) {
+  std::unique_ptr<CudaStopwatch> watch(new CudaStopwatch(context, trusted));
+  watch->baseline_ = baseline;
+  watch->candidate_ = candidate;
+  watch->seed_ = seed;
+  watch->deadline_seconds_ = deadline_seconds;
+  ASSIGN_OR_RETURN(watch->slots_,
+                   Slots::create(context, trusted, bound, *baseline.plan, *candidate.plan,
+                                 most_slots(burst_ms, bound.bytes), seed));
+  const Driver& driver = context.driver();
+  RETURN_IF_ERROR(watch->check(driver.cuEventCreate(&watch->begin_, CU_EVENT_DEFAULT), "events"));
+  RETURN_IF_ERROR(watch->check(driver.cuEventCreate(&watch->end_, CU_EVENT_DEFAULT), "events"));
+  const size_t stamp_bytes = 2 * 16 * size_t{context.info().multiprocessors};
+  RETURN_IF_ERROR(watch->check(driver.cuMemAlloc_v2(&watch->stamps_, stamp_bytes), "allocating"));
+  RETURN_IF_ERROR(
+      watch->check(driver.cuMemAlloc_v2(&watch->probe_results_, 4 * kProbes * 8), "allocating"));
+  for (const Side side : {Side::baseline, Side::candidate}) {
+    auto& literals = watch->literals_[static_cast<size_t>(side)];
+    for (const Operation& operation : watch->side_of(side).plan->operations) {
+      CUdeviceptr& literal = literals.emplace_back(0);
+      const auto* copy = std::get_if<Copy>(&operation.action);
+      if (!copy || copy->literal.empty()) continue;
+      RETURN_IF_ERROR(
+          watch->check(driver.cuMemAlloc_v2(&literal, copy->literal.size()), "allocating"));
+      RETURN_IF_ERROR(watch->check(
+          driver.cuMemcpyHtoD_v2(literal, copy->literal.data(), copy->literal.size()),
+          "uploading"));
+    }
+  }
+  return watch;
+}
+
+CudaStopwatch::~CudaStopwatch() {
+  const Driver& driver = context_.driver();
+  for (Graph& graph : graphs_) destroy(graph);
+  for (const auto& literals : literals_)
+    for (const CUdeviceptr literal : literals)
+      if (literal) driver.cuMemFree_v2(literal);
+  if (begin_) driver.cuEventDestroy_v2(begin_);
+  if (end_) driver.cuEventDestroy_v2(end_);
+  if (stamps_) driver.cuMemFree_v2(stamps_);
+  if (probe_results_) driver.cuMemFree_v2(probe_results_);
+}
+
+void CudaStopwatch::destroy(Graph& graph) {
+  if (graph.executable) context_.driver().cuGraphExecDestroy(graph.executable);
+  if (graph.graph) context_.driver().cuGraphDestroy(graph.graph);
+  graph = Graph{};
+}
+
+Result<void> CudaStopwatch::set_calls(Side side, uint32_t calls) {
+  Graph& graph = graphs_[static_cast<size_t>(side)];
+  if (graph.calls == calls) return {};
+  destroy(graph);
+  graph.calls = calls;
+  std::mt19937_64 random(seed_ ^ (uint64_t{calls} << 8 | static_cast<uint64_t>(side)));
+  const auto& tensors = slots_->bound().tensors;
+  const auto output = std::ranges::find_if(tensors, [](const BoundTensor& tensor) {
+    return tensor.direction != Direction::in && tensor.bytes() >= 8;
+  });
+  if (output != tensors.end() && side != Side::empty) {
+    const auto index = static_cast<size_t>(output - tensors.begin());
+    const Region region = slots_->output(side, index);
+    graph.probe_count = std::min(kProbes, calls);
+    for (uint32_t i = 0; i < graph.probe_count; ++i) {
+      Probe& probe = graph.probes[i];
+      probe.call = static_cast<uint32_t>(random() % calls);
+      if (i > 0 && probe.call == graph.probes[0].call) probe.call = (probe.call + 1) % calls;
+      probe.bytes = std::min<uint64_t>(region.bytes, 64 << 10) / 8 * 8;
+      const uint64_t room = (region.bytes - probe.bytes) / 8;
+      probe.address = slots_->base(probe.call) + region.offset +
+                      (room > 0 ? random() % room * 8 : 0);
+    }
+  }
+  return capture(side, graph);
+}
+
+Result<void> CudaStopwatch::capture(Side side, Graph& graph) {
+  const Driver& driver = context_.driver();
+  const CUstream stream = context_.stream();
+  RETURN_IF_ERROR(check(driver.cuStreamSynchronize(stream), "waiting for the device"));
+  RETURN_IF_ERROR(
+      check(driver.cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+            "starting a capture"));
+  const auto body = [&]() -> Result<void> {
+    RETURN_IF_ERROR(trusted_.stamp(stream, stamps_));
+    RETURN_IF_ERROR(
+        check(driver.cuEventRecordWithFlags(begin_, stream, CU_EVENT_RECORD_EXTERNAL), "timing"));
+    for (uint32_t call = 0; call < graph.calls; ++call) {
+      const auto probe = [&](uint32_t row) -> Result<void> {
+        for (uint32_t i = 0; i < graph.probe_count; ++i)
+          if (graph.probes[i].call == call)
+            RETURN_IF_ERROR(trusted_.probe(stream, graph.probes[i].address, graph.probes[i].bytes,
+                                           probe_results_ + 8 * (row * kProbes + i)));
+        return {};
+      };
+      RETURN_IF_ERROR(probe(0));
+      RETURN_IF_ERROR(capture_call(side, call));
+      RETURN_IF_ERROR(probe(1));
+    }
+    RETURN_IF_ERROR(
+        check(driver.cuEventRecordWithFlags(end_, stream, CU_EVENT_RECORD_EXTERNAL), "timing"));
+    return trusted_.stamp(stream, stamps_ + 16 * context_.info().multiprocessors);
+  };
+  const Result<void> captured = body();
+  const CUresult ended = driver.cuStreamEndCapture(stream, &graph.graph);
+  if (!captured.ok()) return captured;
+  RETURN_IF_ERROR(check(ended, "ending a capture"));
+  RETURN_IF_ERROR(check(driver.cuGraphInstantiateWithFlags(&graph.executable, graph.graph, 0),
+                        "making the graph of a burst"));
+  return check(driver.cuGraphUpload(graph.executable, stream), "uploading the graph of a burst");
+}
+
+Result<void> CudaStopwatch::capture_call(Side side, uint32_t slot) {
+  const CUstream stream = context_.stream();
+  if (side == Side::empty) {
+    for (const Operation& operation : candidate_.plan->operations)
+      if (const auto* launch = std::get_if<Launch>(&operation.action))
+        RETURN_IF_ERROR(trusted_.empty(
+            stream, {launch->grid.x, launch->grid.y, launch->grid.z},
+            {launch->block.x, launch->block.y, launch->block.z}, launch->dynamic_shared_bytes));
+    return {};
+  }
+  const TimedSide& timed = side_of(side);
+  std::vector<CUdeviceptr> addresses;
+  for (size_t i = 0; i < timed.plan->allocations.size(); ++i) {
+    const Allocation& allocation = timed.plan->allocations[i];
+    if (allocation.kind == Allocation::Kind::variable) {
+      ASSIGN_OR_RETURN(const auto variable, timed.module->variable(allocation.name));
+      addresses.push_back(variable.first);
+    } else {
+      addresses.push_back(slots_->address(slot, side, i));
+    }
+  }
+  ASSIGN_OR_RETURN(const std::optional<Fault> fault,
+                   capture_plan(context_.driver(), stream, *timed.module, *timed.plan, addresses,
+                                literals_[static_cast<size_t>(side)]));
+  if (fault) return Error{ErrorKind::device, fault->explanation};
+  return {};
+}
+
+Result<void> CudaStopwatch::refresh(Side side, uint32_t generation, uint32_t calls) {
+  const Slots::Range range{0, calls};
+  const uint64_t key = seed_ ^ (uint64_t{generation} << 1);
+  const Side filled = side == Side::baseline ? Side::baseline : Side::candidate;
+  RETURN_IF_ERROR(slots_->fill(range, filled, seed_, generation));
+  RETURN_IF_ERROR(slots_->poison(range, filled, key));
+  if (side == Side::candidate) {
+    // Nothing expected may be in memory while a candidate runs: all slots the baseline ever uses.
+    const uint32_t baseline_calls = std::max(calls, graphs_[0].calls);
+    RETURN_IF_ERROR(slots_->poison({0, baseline_calls}, Side::baseline, key + 1));
+  }
+  RETURN_IF_ERROR(check(context_.driver().cuCtxResetPersistingL2Cache(), "resetting L2"));
+  return trusted_.flush_l2();
+}
+
+Result<CUresult> CudaStopwatch::launch(Graph& graph) {
+  const Driver& driver = context_.driver();
+  RETURN_IF_ERROR(check(driver.cuStreamSynchronize(context_.stream()), "waiting for the device"));
+  const CUresult launched = driver.cuGraphLaunch(graph.executable, context_.stream());
+  if (launched != CUDA_SUCCESS) return launched;
+  return context_.wait(std::chrono::duration<double>(deadline_seconds_));
+}
+
+Result<void> CudaStopwatch::probe_now(const Graph& graph, uint32_t row) {
+  for (uint32_t i = 0; i < graph.probe_count; ++i)
+    RETURN_IF_ERROR(trusted_.probe(context_.stream(), graph.probes[i].address,
+                                   graph.probes[i].bytes,
+                                   probe_results_ + 8 * (row * kProbes + i)));
+  return {};
+}
+
+Result<std::array<uint64_t, 4 * CudaStopwatch::kProbes>> CudaStopwatch::probe_results() {
+  std::array<uint64_t, 4 * kProbes> results{};
+  const Driver& driver = context_.driver();
+  RETURN_IF_ERROR(check(driver.cuStreamSynchronize(context_.stream()), "waiting for the device"));
+  RETURN_IF_ERROR(
+      check(driver.cuMemcpyDtoH_v2(results.data(), probe_results_, sizeof results), "reading"));
+  return results;
+}
+
+Result<double> CudaStopwatch::frequency() {
+  const uint32_t count = context_.info().multiprocessors;
+  std::vector<std::array<uint64_t, 2>> stamps(2 * size_t{count});
+  RETURN_IF_ERROR(check(
+      context_.driver().cuMemcpyDtoH_v2(stamps.data(), stamps_, stamps.size() * 16), "reading"));
+  std::vector<double> frequencies;
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto& before = stamps[i];
+    const auto& after = stamps[count + i];
+    if (before[0] == 0 || after[0] <= before[0] || after[1] <= before[1]) continue;
+    frequencies.push_back(1e3 * static_cast<double>(after[1] - before[1]) /
+                          static_cast<double>(after[0] - before[0]));
+  }
+  return frequencies.empty() ? 0 : statistics::median(frequencies);
+}
+
+Result<Burst> CudaStopwatch::burst(Side side, uint32_t generation) {
+  const Driver& driver = context_.driver();
+  Graph& graph = graphs_[static_cast<size_t>(side)];
+  RETURN_IF_ERROR(refresh(side, generation, graph.calls));
+  RETURN_IF_ERROR(check(
+      driver.cuMemsetD8Async(probe_results_, 0, 4 * kProbes * 8, context_.stream()), "clearing"));
+  RETURN_IF_ERROR(check(driver.cuMemsetD8Async(stamps_, 0, 32 * context_.info().multiprocessors,
+                                               context_.stream()),
+                        "clearing"));
+  RETURN_IF_ERROR(probe_now(graph, 2));
+  if (side == Side::baseline && generation == candidate_generation_) {
+    ASSIGN_OR_RETURN(fresh_input_hash_,
+                     slots_->hash_inputs({0, std::min(graph.calls, graphs_[1].calls)}));
+  }
+
+  ASSIGN_OR_RETURN(const CUresult result, launch(graph));
+  Burst burst;
+  if (result != CUDA_SUCCESS) {
+    healthy_ = false;
+    if (result == CUDA_ERROR_NOT_READY)
+      burst.violation = {"kernel_time", "a timed call did not end in time"};
+    else if (const auto fault = fault_of(driver, result, ""); fault && side == Side::candidate)
+      burst.violation = violation_of(*fault);
+    if (!burst.violation) return Error{ErrorKind::device, describe(driver, result)};
+    return burst;
+  }
+  float elapsed_ms = 0;
+  RETURN_IF_ERROR(check(driver.cuEventElapsedTime_v2(&elapsed_ms, begin_, end_), "timing"));
+  burst.elapsed_ms = elapsed_ms;
+  ASSIGN_OR_RETURN(burst.frequency_mhz, frequency());
+  if (side != Side::candidate) return burst;
+
+  RETURN_IF_ERROR(probe_now(graph, 3));
+  ASSIGN_OR_RETURN(const auto probes, probe_results());
+  for (uint32_t i = 0; i < graph.probe_count; ++i) {
+    if (probes[i] != probes[2 * kProbes + i])
+      burst.violation = {"early_write", "an output was written before its call"};
+    if (probes[kProbes + i] != probes[3 * kProbes + i])
+      burst.violation = {"late_write", "an output was still written after its call had ended"};
+  }
+  candidate_generation_ = generation;
+  const uint32_t hashed = graphs_[0].calls > 0 ? std::min(graph.calls, graphs_[0].calls) : 1;
+  ASSIGN_OR_RETURN(candidate_input_hash_, slots_->hash_inputs({0, hashed}));
+  return burst;
+}
+
+Result<std::optional<TimingViolation>> CudaStopwatch::verify(uint32_t generation,
+                                                             bool baseline_ran) {
+  using Found = std::optional<TimingViolation>;
+  const uint32_t calls = std::min(graphs_[0].calls, graphs_[1].calls);
+  if (!baseline_ran) {
+    ASSIGN_OR_RETURN(const Burst untimed, burst(Side::baseline, generation));
+    (void)untimed;
+  }
+  if (candidate_generation_ == generation && candidate_input_hash_ != fresh_input_hash_)
+    return Found({"input_changed", "a timed call changed its inputs; inputs are read-only"});
+  const auto& tensors = slots_->bound().tensors;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i].direction == Direction::in) continue;
+    ASSIGN_OR_RETURN(const Comparison comparison, slots_->compare({0, calls}, i));
+    if (comparison.mismatches == 0) continue;
+    return Found({"mismatch", fmt::format("in a timed call: output {}: {} of {} elements over {} "
+                                          "calls are outside the tolerance",
+                                          tensors[i].name, comparison.mismatches,
+                                          comparison.elements, calls)});
+  }
+  return Found();
+}
+
+Result<std::optional<TimingViolation>> CudaStopwatch::final_check() {
+  using Found = std::optional<TimingViolation>;
+  ASSIGN_OR_RETURN(const RedZoneDamage damage, slots_->check_red_zones());
+  if (damage.any()) return Found({"red_zone", explain_red_zone(damage)});
+  return Found();
+}
+
+void CudaStopwatch::rest(double milliseconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(milliseconds));
+}
+
+}  // namespace assay::cuda

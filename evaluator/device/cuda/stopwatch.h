@@ -1,0 +1,96 @@
+// The stopwatch of a GPU: bursts of a candidate and a baseline as graphs over a ring of slots.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "evaluator/device/cuda/context.h"
+#include "evaluator/device/cuda/replay.h"
+#include "evaluator/device/cuda/slots.h"
+#include "evaluator/device/cuda/trusted_module.h"
+#include "evaluator/timing/stopwatch.h"
+
+namespace assay::cuda {
+
+/// One side of a measurement.
+struct TimedSide {
+  CudaModule* module = nullptr;
+  const LaunchPlan* plan = nullptr;
+};
+
+class CudaStopwatch : public Stopwatch {
+ public:
+  /// `burst_ms` bounds the number of slots; `deadline_seconds` that of one burst. The modules and
+  /// plans must outlive this.
+  static Result<std::unique_ptr<CudaStopwatch>> create(const Context& context,
+                                                       TrustedModule& trusted,
+                                                       const BoundCase& bound, TimedSide baseline,
+                                                       TimedSide candidate, double burst_ms,
+                                                       double deadline_seconds, uint64_t seed);
+  ~CudaStopwatch() override;
+
+  Result<void> set_calls(Side side, uint32_t calls) override;
+  uint32_t max_calls() const override { return slots_->count(); }
+  Result<Burst> burst(Side side, uint32_t generation) override;
+  Result<std::optional<TimingViolation>> verify(uint32_t generation, bool baseline_ran) override;
+  Result<std::optional<TimingViolation>> final_check() override;
+  void rest(double milliseconds) override;
+
+  /// False after a fault or a deadline.
+  bool healthy() const { return healthy_; }
+
+ private:
+  /// A call whose output is hashed just before and just after it, inside the graph.
+  struct Probe {
+    uint32_t call = 0;
+    CUdeviceptr address = 0;
+    uint64_t bytes = 0;
+  };
+  static constexpr uint32_t kProbes = 2;
+
+  struct Graph {
+    uint32_t calls = 0;
+    CUgraph graph = nullptr;
+    CUgraphExec executable = nullptr;
+    std::array<Probe, kProbes> probes;
+    uint32_t probe_count = 0;
+  };
+
+  CudaStopwatch(const Context& context, TrustedModule& trusted) 
+      : context_(context), trusted_(trusted) {}
+  Result<void> check(CUresult result, const char* what) const {
+    return expect(context_.driver(), result, what);
+  }
+  Result<void> capture(Side side, Graph& graph);
+  Result<void> capture_call(Side side, uint32_t slot);
+  Result<void> refresh(Side side, uint32_t generation, uint32_t calls);
+  Result<CUresult> launch(Graph& graph);
+  Result<std::array<uint64_t, 4 * kProbes>> probe_results();
+  Result<void> probe_now(const Graph& graph, uint32_t row);
+  Result<double> frequency();
+  void destroy(Graph& graph);
+  const TimedSide& side_of(Side side) const {
+    return side == Side::baseline ? baseline_ : candidate_;
+  }
+
+  const Context& context_;
+  TrustedModule& trusted_;
+  TimedSide baseline_, candidate_;
+  std::unique_ptr<Slots> slots_;
+  std::array<Graph, 3> graphs_;
+  std::array<std::vector<CUdeviceptr>, 2> literals_;  // by side, operation
+  uint64_t seed_ = 0;
+  double deadline_seconds_ = 10;
+  CUevent begin_ = nullptr, end_ = nullptr;
+  CUdeviceptr stamps_ = 0;         // two rows of (time, clock) for each multiprocessor
+  CUdeviceptr probe_results_ = 0;  // 4 rows of kProbes: in the graph before and after the call,
+                                   // outside it before and after the burst
+  uint64_t candidate_input_hash_ = 0, fresh_input_hash_ = 0;
+  uint32_t candidate_generation_ = 0;
+  bool healthy_ = true;
+};
+
+}  // namespace assay::cuda

@@ -1,0 +1,60 @@
+// One memory access of a warp, and the parts of it that are not worth vectorising.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "evaluator/device/virtual/warp.h"
+
+namespace assay::virtual_gpu {
+
+struct Access {
+  enum class Shape : uint8_t {
+    scattered,    // p[lane] for each active lane
+    uniform,      // p[0] for all
+    consecutive,  // all 32 lanes, lane i at p[0] + i * bytes
+  };
+  Shape shape = Shape::scattered;
+  bool tracked = false;  // shared memory through a generic address, with tracking on
+  uint32_t bytes = 0;    // of one lane
+  std::byte* p[32];
+
+  std::byte* at(int lane) const {
+    switch (shape) {
+      case Shape::uniform: return p[0];
+      case Shape::consecutive: return p[0] + static_cast<size_t>(lane) * bytes;
+      case Shape::scattered: break;
+    }
+    return p[lane];
+  }
+};
+
+/// Any generic access, lane by lane: windows, several allocations, and faults (true).
+bool locate_slowly(Warp& warp, const Op& op, uint32_t mask, bool write, Access& access);
+/// An access to local memory by its own (not generic) addresses.
+bool locate_local(Warp& warp, const Op& op, uint32_t mask, bool write, Access& access);
+/// Reports the first lane of a shared access that is out of bounds or misaligned.
+bool raise_shared(Warp& warp, const Op& op, uint32_t mask, bool write, uint32_t bytes,
+                  size_t address_bytes);
+
+void count_sectors(Warp& warp, bool write, uint64_t sectors);
+uint64_t distinct_sectors(const uint64_t* offset, uint32_t mask);
+/// Extra wavefronts of a shared access: the most words that one bank serves, less one, summed over
+/// the groups of lanes that the hardware serves together.
+void count_bank_conflicts(Warp& warp, const Access& access, uint32_t mask);
+
+/// Shared-memory bookkeeping where warp.track is set; true: a race stopped the kernel.
+bool track_read(Warp& warp, const Op& op, uint32_t mask, const Access& access);
+bool store_tracked(Warp& warp, const Op& op, uint32_t mask, const Access& access);
+/// Writes `value` to `p`, anywhere in memory.
+bool track_write(Warp& warp, const Op& op, int lane, std::byte* p, const void* value,
+                 uint32_t bytes);
+/// An atomic operation is about to turn the bytes at `p` into `value`.
+bool track_atomic(Warp& warp, const Op& op, int lane, std::byte* p, const void* value,
+                  uint32_t bytes);
+
+/// The host address of `bytes` bytes at a generic address for one lane; null: a fault was recorded.
+std::byte* locate_lane(Warp& warp, const Op& op, int lane, uint64_t address, uint32_t bytes,
+                       bool write);
+
+}  // namespace assay::virtual_gpu

@@ -1,0 +1,3 @@
+#define LANES_NAME "avx512"
+#define LANES_EXECUTOR kAvx512Executor
+#include "evaluator/device/virtual/lanes.inc"

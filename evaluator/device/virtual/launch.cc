@@ -1,0 +1,197 @@
+// Theory of operation
+//
+// Worker threads take blocks in order from a counter and run each to its end, one after the other; a
+// block never moves to another thread. A block that takes very long may be spinning on what a later
+// block has to do, so after some rounds its worker starts further blocks beside it, up to as many as
+// a real device would hold. Blocks of a cooperative launch are all started at once.
+//
+// The first fault in launch order is the one that counts: blocks after it stop, blocks before it
+// finish, so that the same launch reports the same fault on any number of threads.
+#include "evaluator/device/virtual/launch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <thread>
+
+namespace assay::virtual_gpu {
+namespace {
+
+constexpr int kPatientRounds = 64;      // of a block alone on its worker
+constexpr uint64_t kBlockCharge = 256;  // lane instructions that starting a block costs the budget
+
+struct Shared {
+  Launch& launch;
+  uint64_t blocks;
+  uint64_t workers;
+  bool cooperative;
+  std::atomic<uint64_t> next{0};
+};
+
+void record(Launch& launch, uint64_t order, const Fault& fault) {
+  const std::lock_guard lock(launch.mutex);
+  if (order >= launch.fault_order.load()) return;
+  launch.fault_order = order;
+  launch.fault = fault;
+}
+
+/// Budget and deadline; true: the launch is over.
+bool exhausted(Launch& launch, uint64_t order, uint64_t spent) {
+  const uint64_t used = launch.used.fetch_add(spent) + spent;
+  const bool late = std::chrono::steady_clock::now() >= launch.deadline;
+  if (used <= launch.budget && !late) return false;
+  Fault fault;
+  fault.kind = Fault::Kind::timeout;
+  fault.reason = "kernel_time";
+  fault.kernel = launch.kernel;
+  fault.operation = launch.operation;
+  fault.explanation =
+      late ? fmt::format("kernel {} did not end before the deadline", launch.kernel)
+           : fmt::format("kernel {} did not end within the budget of instructions (an endless loop, "
+                         "or far too much work?)",
+                         launch.kernel);
+  record(launch, order, fault);
+  launch.over = true;
+  return true;
+}
+
+uint64_t lanes_of(const Block& block) {
+  uint64_t lanes = 0;
+  for (const auto& warp : block.warps) lanes += warp->counters.lane_instructions;
+  return lanes;
+}
+
+class Worker {
+ public:
+  explicit Worker(Shared& shared) : shared_(shared) {}
+
+  void run() {
+    while (true) {
+      while (wants_block() && start_block()) {
+      }
+      if (resident_.empty()) break;
+      round();
+    }
+    collect();
+  }
+
+ private:
+  struct Resident {
+    std::unique_ptr<Block> block;
+    uint64_t charged = 0;  // lane instructions
+    int rounds = 0;
+  };
+
+  bool wants_block() const {
+    if (resident_.empty()) return true;
+    // As many as the device could hold of the smallest blocks, shared out among the workers.
+    const uint64_t limit = uint64_t{shared_.launch.multiprocessors} * 16 / shared_.workers + 1;
+    if (shared_.cooperative) return resident_.size() * shared_.workers < shared_.blocks;
+    return resident_.size() < limit && resident_.back().rounds >= kPatientRounds;
+  }
+
+  bool start_block() {
+    Launch& launch = shared_.launch;
+    const uint64_t order = shared_.next.fetch_add(1);
+    if (order >= shared_.blocks || order >= launch.fault_order.load() || launch.over) return false;
+    Resident resident;
+    if (!spare_.empty()) {
+      resident.block = std::move(spare_.back());
+      spare_.pop_back();
+    } else {
+      resident.block = std::make_unique<Block>();
+    }
+    resident.charged = lanes_of(*resident.block);
+    begin_block(*resident.block, launch, order);
+    pending_ += kBlockCharge;
+    resident_.push_back(std::move(resident));
+    return true;
+  }
+
+  /// One slice for each warp of each resident block.
+  void round() {
+    Launch& launch = shared_.launch;
+    for (size_t i = 0; i < resident_.size();) {
+      Resident& resident = resident_[i];
+      Block& block = *resident.block;
+      if (block.order > launch.fault_order.load() || launch.over) {
+        retire(i);
+        continue;
+      }
+      const BlockState state = run_block(block);
+      const uint64_t lanes = lanes_of(block);
+      pending_ += lanes - resident.charged;
+      resident.charged = lanes;
+      ++resident.rounds;
+      if (state == BlockState::failed) record(launch, block.order, *block.fault);
+      // Small blocks share one look at the clock.
+      if (pending_ > 1'000'000 || state == BlockState::running) {
+        exhausted(launch, block.order, pending_);
+        pending_ = 0;
+      }
+      if (state == BlockState::running) {
+        ++i;
+      } else {
+        retire(i);
+      }
+    }
+  }
+
+  void retire(size_t index) {
+    spare_.push_back(std::move(resident_[index].block));
+    resident_.erase(resident_.begin() + static_cast<ptrdiff_t>(index));
+  }
+
+  void collect() {
+    Launch& launch = shared_.launch;
+    const std::lock_guard lock(launch.mutex);
+    launch.used += pending_;
+    for (const auto& block : spare_) {
+      for (const auto& warp : block->warps) {
+        const Counters& from = warp->counters;
+        Counters& to = launch.counters;
+        to.lane_instructions += from.lane_instructions;
+        to.warp_instructions += from.warp_instructions;
+        to.load_sectors += from.load_sectors;
+        to.store_sectors += from.store_sectors;
+        to.bank_conflicts += from.bank_conflicts;
+        to.uninitialised_reads += from.uninitialised_reads;
+      }
+    }
+  }
+
+  Shared& shared_;
+  std::vector<Resident> resident_;
+  std::vector<std::unique_ptr<Block>> spare_;
+  uint64_t pending_ = 0;  // lane instructions not yet charged
+};
+
+}  // namespace
+
+uint64_t block_number(const Launch& launch, uint64_t order) {
+  if (launch.schedule_seed == 0) return order;
+  const uint64_t blocks = launch.grid.count();
+  // order * step + seed modulo the number of blocks, the step prime to it.
+  uint64_t step = (launch.schedule_seed * uint64_t{2654435761u} >> 3) % blocks + 1;
+  while (std::gcd(step, blocks) != 1) ++step;
+  __extension__ typedef unsigned __int128 Wide;
+  return static_cast<uint64_t>((Wide{order} * step + launch.schedule_seed) % blocks);
+}
+
+void run_launch(Launch& launch, int threads, bool cooperative) {
+  const uint64_t blocks = launch.grid.count();
+  const auto workers = std::clamp<uint64_t>(blocks, 1, static_cast<uint64_t>(threads));
+  Shared shared{launch, blocks, workers, cooperative};
+  if (workers == 1) {
+    Worker(shared).run();
+    return;
+  }
+  std::vector<std::thread> pool;
+  for (uint64_t i = 0; i < workers; ++i) {
+    pool.emplace_back([&shared] { Worker(shared).run(); });
+  }
+  for (std::thread& thread : pool) thread.join();
+}
+
+}  // namespace assay::virtual_gpu

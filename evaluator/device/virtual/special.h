@@ -1,0 +1,30 @@
+// The special registers: %tid, %ctaid, %laneid, %clock and the like.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "evaluator/device/virtual/program.h"
+
+namespace assay::virtual_gpu {
+
+enum class Special : uint8_t {
+  tid_x, tid_y, tid_z, ntid_x, ntid_y, ntid_z, ctaid_x, ctaid_y, ctaid_z,
+  nctaid_x, nctaid_y, nctaid_z, laneid, warpid, nwarpid, smid, nsmid, gridid,
+  lanemask_eq, lanemask_le, lanemask_lt, lanemask_ge, lanemask_gt,
+  clock, clock_hi, clock64, globaltimer, globaltimer_lo, globaltimer_hi,
+  envreg1, envreg2, zero, one, total_shared, dynamic_shared,
+};
+
+struct SpecialRegister {
+  Special which = Special::zero;
+  uint32_t width = 4;  // bytes
+};
+
+/// By name ("%tid.x"); nothing for a register this device does not have.
+std::optional<SpecialRegister> special_register(std::string_view name);
+/// r[0] = the special register op.imm, as 4 or (op.width == 8) 8 bytes.
+bool read_special(Warp& warp, const Op& op, uint32_t mask);
+
+}  // namespace assay::virtual_gpu

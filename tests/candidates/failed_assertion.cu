@@ -1,0 +1,19 @@
+// task: rmsnorm
+// expect: runtime_fault
+// reason: assertion
+// says: cols % 8 == 0
+// case: tiny
+// A device assertion that does not hold.
+#include <cuda_bf16.h>
+
+#include <cassert>
+
+__global__ void rmsnorm(const __nv_bfloat16* x, __nv_bfloat16* y, int cols) {
+  assert(cols % 8 == 0);
+  y[blockIdx.x * cols + threadIdx.x] = x[blockIdx.x * cols + threadIdx.x];
+}
+
+extern "C" void solve(const __nv_bfloat16* x, const __nv_bfloat16* weight, __nv_bfloat16* y,
+                      int rows, int cols, float eps, cudaStream_t stream) {
+  rmsnorm<<<rows, 1, 0, stream>>>(x, y, cols);
+}

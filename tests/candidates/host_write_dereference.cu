@@ -1,0 +1,13 @@
+// task: vector-add
+// expect: record_error
+// reason: host_write
+// Writes the output on the host through the device pointer.
+__global__ void add(const float* a, const float* b, float* c, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) c[i] = a[i] + b[i];
+}
+
+extern "C" void solve(const float* a, const float* b, float* c, int n, cudaStream_t stream) {
+  add<<<(n + 255) / 256, 256, 0, stream>>>(a, b, c, n);
+  c[0] = 0.0f;
+}

@@ -1,0 +1,20 @@
+// task: matmul
+// expect: wrong_output
+// reason: mismatch
+// case: ragged
+// Sums over whole tiles of 16 only.
+#include <cuda_fp16.h>
+
+__global__ void matmul(const __half* a, const __half* b, __half* c, int m, int n, int k) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= m * n) return;
+  float sum = 0;
+  for (int p = 0; p < k / 16 * 16; ++p)
+    sum += __half2float(a[i / n * k + p]) * __half2float(b[p * n + i % n]);
+  c[i] = __float2half(sum);
+}
+
+extern "C" void solve(const __half* a, const __half* b, __half* c, int m, int n, int k,
+                      cudaStream_t stream) {
+  matmul<<<(m * n + 127) / 128, 128, 0, stream>>>(a, b, c, m, n, k);
+}

@@ -1,0 +1,14 @@
+// task: vector-add
+// expect: rejected
+// reason: not_utf8
+// says: line
+// Bytes that are no UTF-8 in a comment of an otherwise right candidate.
+__global__ void add(const float* a, const float* b, float* c, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) c[i] = a[i] + b[i];
+}
+
+extern "C" void solve(const float* a, const float* b, float* c, int n, cudaStream_t stream) {
+  add<<<(n + 255) / 256, 256, 0, stream>>>(a, b, c, n);
+}
+// ÿþ€ Ã(

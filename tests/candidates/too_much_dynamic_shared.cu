@@ -1,0 +1,14 @@
+// task: row-softmax
+// expect: launch_error
+// reason: launch_limits
+// 300 KiB of dynamic shared memory.
+__global__ void softmax(const float* x, const int* offsets, float* y) {
+  extern __shared__ float row[];
+  row[threadIdx.x] = 0;
+}
+
+extern "C" void solve(const float* x, const int* offsets, float* y, int rows, int nnz,
+                      cudaStream_t stream) {
+  cudaFuncSetAttribute(softmax, cudaFuncAttributeMaxDynamicSharedMemorySize, 300 << 10);
+  softmax<<<rows, 128, 300 << 10, stream>>>(x, offsets, y);
+}

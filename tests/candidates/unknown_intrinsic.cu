@@ -1,0 +1,13 @@
+// task: vector-add
+// expect: compile_error
+// reason: syntax
+// says: __fast_vector_add
+// Calls an intrinsic that does not exist.
+__global__ void add(const float* a, const float* b, float* c, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) c[i] = __fast_vector_add(a[i], b[i]);
+}
+
+extern "C" void solve(const float* a, const float* b, float* c, int n, cudaStream_t stream) {
+  add<<<(n + 255) / 256, 256, 0, stream>>>(a, b, c, n);
+}

@@ -1,0 +1,132 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "evaluator/outcome.h"
+#include "tests/reference_kernels/bench.h"
+#include "tests/reference_kernels/cpu_reference.h"
+
+namespace assay {
+
+namespace {
+
+constexpr uint64_t kSeed = 20240611;
+
+std::vector<double> widened(Dtype dtype, const std::string& bytes) {
+  std::vector<double> values;
+  for (size_t at = 0; at < bytes.size(); at += size_bytes(dtype))
+    values.push_back(to_double(dtype, bytes.data() + at));
+  return values;
+}
+
+CpuCase cpu_case(const BoundCase& bound, const CheckReport& report) {
+  CpuCase result;
+  for (const BoundTensor& tensor : bound.tensors)
+    if (tensor.direction != Direction::out)
+      result.tensors[tensor.name] = widened(tensor.dtype, report.inputs.at(tensor.name));
+  for (const BoundScalar& scalar : bound.scalars)
+    result.scalars[scalar.name] = is_floating(scalar.dtype) ? rounded(scalar.dtype, scalar.real)
+                                                            : static_cast<double>(scalar.integer);
+  return result;
+}
+
+/// The distance between neighbouring numbers of the dtype, relative to their size, at most.
+double relative_step(Dtype dtype) {
+  return is_floating(dtype) ? 1 / largest_exact_integer(dtype) : 0;
+}
+
+/// A double-precision result, rounded, may differ from another one only where both lie close to the
+/// middle between two numbers of the dtype: rarely, and by one step.
+void expect_same_but_for_ties(Dtype dtype, const std::vector<double>& got,
+                              const std::vector<double>& want) {
+  ASSERT_EQ(got.size(), want.size());
+  size_t different = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    const double rounded_want = rounded(dtype, want[i]);
+    if (got[i] == rounded_want) continue;
+    ++different;
+    // Two steps of the larger binade; denormal results have absolute steps.
+    ASSERT_NEAR(got[i], rounded_want, 2 * relative_step(dtype) * std::abs(rounded_want) + 1e-44)
+        << "element " << i;
+  }
+  EXPECT_LE(different, is_floating(dtype) ? got.size() / 500 : 0);
+}
+
+class StarterTask : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    const Result<Bench*> bench = Bench::shared();
+    ASSERT_TRUE(bench.ok()) << bench.error().message;
+    bench_ = *bench;
+    const Result<Task> task = find_task(bench_->catalogue(), GetParam());
+    ASSERT_TRUE(task.ok()) << task.error().message;
+    task_ = *task;
+  }
+
+  /// Calls use(bound) for each case that the virtual device takes, the timed ones left out.
+  template <typename Use>
+  void for_each_case(Use use) {
+    for (const CaseSpec& spec : task_.cases) {
+      if (!spec.on_virtual) continue;
+      SCOPED_TRACE("case " + spec.name);
+      const Result<BoundCase> bound = bind(task_, spec);
+      ASSERT_TRUE(bound.ok()) << bound.error().message;
+      use(*bound);
+    }
+  }
+
+  void expect_correct(const std::string& kernel) {
+    for_each_case([&](const BoundCase& bound) {
+      const Result<CheckReport> report = bench_->run(task_, bound, kernel, kSeed);
+      ASSERT_TRUE(report.ok()) << report.error().message;
+      EXPECT_EQ(name(report->outcome), name(Outcome::correct)) << report->explanation;
+    });
+  }
+
+  Bench* bench_ = nullptr;
+  Task task_;
+};
+
+TEST_P(StarterTask, BindsAllItsCases) {
+  for (const CaseSpec& spec : task_.cases) {
+    const Result<BoundCase> bound = bind(task_, spec);
+    EXPECT_TRUE(bound.ok()) << spec.name << ": " << bound.error().message;
+  }
+}
+
+TEST_P(StarterTask, StatesTheDeclarationOfSolve) {
+  EXPECT_NE(task_.statement.find(task_.signature()), std::string::npos)
+      << "statement.md lacks " << task_.signature();
+}
+
+TEST_P(StarterTask, ReferenceAgreesWithTheCpuInDoublePrecision) {
+  const CpuReference cpu = find_cpu_reference(task_.id);
+  ASSERT_NE(cpu, nullptr);
+  for_each_case([&](const BoundCase& bound) {
+    const Result<CheckReport> report = bench_->run(task_, bound, "reference", kSeed);
+    ASSERT_TRUE(report.ok()) << report.error().message;
+    EXPECT_EQ(name(report->outcome), name(Outcome::correct)) << report->explanation;
+    const BoundTensor& output =
+        *std::ranges::find(bound.tensors, Direction::out, &BoundTensor::direction);
+    expect_same_but_for_ties(output.dtype, widened(output.dtype, report->expected.at(output.name)),
+                             cpu(cpu_case(bound, *report)));
+  });
+}
+
+TEST_P(StarterTask, NaiveKernelIsCorrect) { expect_correct("naive"); }
+
+TEST_P(StarterTask, ExpertKernelIsCorrect) { expect_correct("expert"); }
+
+INSTANTIATE_TEST_SUITE_P(All, StarterTask,
+                         testing::Values("vector-add", "row-softmax", "rmsnorm", "matmul",
+                                         "prefix-sum", "histogram", "transpose-padded", "gather"),
+                         [](const auto& instance) {
+                           std::string id = instance.param;
+                           std::ranges::replace(id, '-', '_');
+                           return id;
+                         });
+
+}  // namespace
+
+}  // namespace assay

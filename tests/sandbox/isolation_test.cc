@@ -1,0 +1,184 @@
+// What a program finds inside, what it leaves behind, and many runs at once.
+#include <dirent.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "base/files.h"
+#include "payload_run.h"
+#include "sandbox/host.h"
+
+namespace assay::sandbox {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+std::string read_all(const fs::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+size_t entries(const fs::path& folder) {
+  size_t count = 0;
+  std::error_code error;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder, error)) ++count;
+  return count;
+}
+
+/// Processes on this machine with `marker` in their command line.
+size_t payload_processes(const std::string& marker) {
+  size_t count = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error))
+    if (read_all(entry.path() / "cmdline").find(marker) != std::string::npos) ++count;
+  return count;
+}
+
+size_t leftover_groups() {
+  size_t count = 0;
+  const CgroupMeans& groups = means().cgroups;
+  const std::string mine = "assay-" + std::to_string(getpid()) + "-";
+  for (const fs::path* folder : {&groups.v2, &groups.memory, &groups.pids}) {
+    std::error_code error;
+    if (folder->empty()) continue;
+    for (const auto& entry : fs::directory_iterator(*folder, error)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with(mine) && name != mine + "home") ++count;
+    }
+  }
+  return count;
+}
+
+TEST(Isolation, IsReportedWithReasons) {
+  const Isolation& found = isolation();
+  EXPECT_TRUE(found.namespaces);
+  EXPECT_TRUE(found.seccomp);
+  EXPECT_LE(found.tier, 2);
+  for (const Degradation& each : found.degraded) {
+    EXPECT_FALSE(each.property.empty());
+    EXPECT_FALSE(each.reason.empty()) << each.property;
+  }
+  EXPECT_TRUE(require(Requirement::none).ok());
+  EXPECT_TRUE(require(Requirement::namespaces).ok());
+  EXPECT_EQ(require(Requirement::full).ok(), found.degraded.empty());
+}
+
+TEST(Isolation, ProgramIsNeitherPidOneNorRoot) {
+  const Outcome outcome = run_payload({"identity"});
+  EXPECT_TRUE(outcome.standard_output.starts_with("pid 2 ppid 1 uid ")) << outcome.standard_output;
+  EXPECT_EQ(outcome.standard_output.find("uid 0 "), std::string::npos);
+  EXPECT_TRUE(outcome.standard_output.ends_with("session 2\n")) << outcome.standard_output;
+}
+
+TEST(Isolation, EnvironmentHoldsOnlyWhatWasGiven) {
+  setenv("ASSAY_TEST_SECRET", "hidden", 1);
+  EXPECT_EQ(run_payload({"environment"}).standard_output, "");
+  Command command = payload({"environment"});
+  command.environment = {{"A", "1"}, {"B", "two words"}};
+  const Result<Outcome> result = run(command, {}, Policy::compiler);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->standard_output, "A=1\nB=two words\n");
+}
+
+TEST(Isolation, NoDescriptorOfTheCallerLeaks) {
+  const int leaking = open("/dev/null", O_RDONLY);  // without O_CLOEXEC, on purpose
+  const int high = fcntl(leaking, F_DUPFD, 700);
+  EXPECT_EQ(run_payload({"descriptors"}).standard_output, "0 1 2 \n");
+  close(leaking);
+  close(high);
+}
+
+TEST(Isolation, GivenDescriptorsArriveInOrder) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  Command command = payload({"descriptors"});
+  command.descriptors = {ends[1], ends[0], ends[1]};
+  const Result<Outcome> result = run(command, {}, Policy::recorder);
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  EXPECT_EQ(result->standard_output, "0 1 2 3 4 5 \n");
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST(Isolation, OrphansOfOtherSessionsAreGoneAfterwards) {
+  const auto began = std::chrono::steady_clock::now();
+  const Outcome outcome = run_payload({"orphans", "30", "orphan-marker"});
+  // They hold stdout: a reader that waited for its end would hang.
+  EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(3000));
+  EXPECT_EQ(outcome.exit, Exit::exited) << outcome.explanation;
+  EXPECT_EQ(outcome.standard_output, "left\n");
+  EXPECT_EQ(payload_processes("orphan-marker"), 0u);
+}
+
+TEST(Isolation, InitSurvivesEverySignalOfTheProgram) {
+  const Outcome outcome = run_payload({"signal-init"});
+  EXPECT_EQ(outcome.exit, Exit::exited) << outcome.explanation;
+  EXPECT_EQ(outcome.code, 0);
+}
+
+TEST(Isolation, LeavesNoMountGroupOrDescriptor) {
+  run_payload({"exit", "0"});
+  const std::string mounts = read_all("/proc/self/mountinfo");
+  const size_t descriptors = entries("/proc/self/fd");
+  for (const char* action : {"identity", "spin", "ptrace-me"}) {
+    Limits limits;
+    limits.wall = milliseconds(100);
+    run_payload({action}, Policy::python, limits);
+  }
+  EXPECT_EQ(read_all("/proc/self/mountinfo"), mounts);
+  EXPECT_EQ(entries("/proc/self/fd"), descriptors);
+  EXPECT_EQ(leftover_groups(), 0u);
+}
+
+TEST(Isolation, DiesWithItsSupervisor) {
+  // A supervisor that is killed in the middle of a run takes the run with it.
+  const pid_t supervisor = fork();
+  if (supervisor == 0) {
+    Limits limits;
+    limits.wall = milliseconds(20'000);
+    (void)run(payload({"sleep", "supervisor-marker"}), limits, Policy::compiler);
+    _exit(0);
+  }
+  for (int i = 0; i < 200 && payload_processes("supervisor-marker") == 0; ++i)
+    std::this_thread::sleep_for(milliseconds(10));
+  ASSERT_GE(payload_processes("supervisor-marker"), 1u);
+  kill(supervisor, SIGKILL);
+  waitpid(supervisor, nullptr, 0);
+  for (int i = 0; i < 200 && payload_processes("supervisor-marker") != 0; ++i)
+    std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_EQ(payload_processes("supervisor-marker"), 0u);
+}
+
+TEST(Isolation, SixteenRunsInFourThreadsDoNotDisturbEachOther) {
+  std::vector<std::thread> threads;
+  std::atomic<int> right = 0;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&right, t] {
+      for (int i = 0; i < 4; ++i) {
+        Command command = payload({"copy"});
+        command.stdin_content = "run " + std::to_string(t) + " " + std::to_string(i);
+        command.inputs = {{"in", command.stdin_content, false}};
+        command.outputs = {"in"};
+        const Result<Outcome> result = run(command, {}, Policy::recorder);
+        if (result.ok() && result->exit == Exit::exited &&
+            result->standard_output == command.stdin_content &&
+            result->outputs.at("in") == command.stdin_content)
+          ++right;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(right, 16);
+  EXPECT_EQ(leftover_groups(), 0u);
+}
+
+}  // namespace
+}  // namespace assay::sandbox
