@@ -4,7 +4,7 @@
 // CPUs and GPUs agree, provided no compiler contracts a * b + c into one rounding (host files are
 // compiled with -ffp-contract=off, device code with -fmad=false). Coefficients are those of the
 // Taylor series after range reduction. Errors against the exact functions, measured in
-// tests/tasks/fill_math_test.cc: below 2 units in the last place, sine and cosine below 1.5e-16.
+// tests/tasks/fill_math_test.cc: below 2 units in the last place, sine and cosine below 2e-16.
 #pragma once
 
 #include "tasks/element.h"

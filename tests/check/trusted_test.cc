@@ -76,6 +76,7 @@ TEST(Compare, BoundsTheWholeByItsFrobeniusNorm) {
 TEST(Compare, SumsBeyondTheRangeOfDoublesDoNotPass) {
   const Tolerance tolerance{1e200, 0, 1e-3};
   EXPECT_FALSE(compare({1e180}, {-1e180}, tolerance).passed());
+  EXPECT_FALSE(compare({1e180, 1e100}, {1e180, 0}, tolerance).passed());
   EXPECT_TRUE(compare({1e180}, {1e180}, tolerance).passed());
   const double most = std::numeric_limits<double>::max();
   const Comparison comparison = compare({most}, {-most}, tolerance);

@@ -98,8 +98,9 @@ TEST(FillDevice, CompilesWithNvrtcWithoutAnyOtherHeader) {
   const Nvrtc nvrtc;
   if (!nvrtc.library) GTEST_SKIP() << "libnvrtc was not found";
   const std::vector<std::string> names = {
-      "tasks/integers.h",  "tasks/dtype.h",  "tasks/element.h",     "tasks/fill.h",
-      "tasks/fill_math.h", "tasks/philox.h", "tasks/fill_element.h"};
+      "tasks/integers.h",    "tasks/dtype.h",     "tasks/element.h",
+      "tasks/fill.h",        "tasks/fill_math.h", "tasks/philox.h",
+      "tasks/fill_source.h", "tasks/fill_rows.h", "tasks/fill_element.h"};
   std::vector<std::string> texts;
   for (const std::string& name : names)
     texts.push_back(*read_file(fs::path(ASSAY_SOURCE_DIR) / name));

@@ -117,12 +117,14 @@ bool locate_slowly(Warp& warp, const Op& op, uint32_t mask, bool write, Access& 
   alignas(64) uint64_t sectors[kLanes] = {};
   uint32_t global = 0;
   access.shape = Access::Shape::scattered;
+  access.base = 0;
   access.tracked = false;
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
     const int lane = std::countr_zero(rest);
     const uint64_t where = address[lane] + static_cast<uint64_t>(op.imm);
-    access.p[lane] = place(warp, op, lane, where, access.bytes, write, access);
-    if (access.p[lane] == nullptr) return true;
+    const std::byte* p = place(warp, op, lane, where, access.bytes, write, access);
+    if (p == nullptr) return true;
+    access.set(lane, p);
     if (region_at(warp.slots, where)->kind == Region::Kind::memory) {
       global |= 1u << lane;
       sectors[lane] = where;
@@ -150,8 +152,8 @@ bool locate_local(Warp& warp, const Op& op, uint32_t mask, bool write, Access& a
       return raise_address(warp, op, lane,
                            {offset, access.bytes, write, !outside, false, Space::local});
     }
-    access.p[lane] =
-        warp.local.data() + size_t{warp.local_stride} * static_cast<size_t>(lane) + offset;
+    access.set(lane, warp.local.data() +
+                         size_t{warp.local_stride} * static_cast<size_t>(lane) + offset);
   }
   return false;
 }
@@ -199,17 +201,18 @@ uint64_t distinct_sectors(const uint64_t* offset, uint32_t mask) {
   return count;
 }
 
-void count_bank_conflicts(Warp& warp, const Access& access, uint32_t mask) {
+uint32_t bank_conflicts(const Warp& warp, const Access& access, uint32_t mask) {
   // 32 banks of 4 bytes. Accesses of 8 and 16 bytes are served for 16 and 8 lanes at a time.
   const int group = access.bytes <= 4 ? 32 : access.bytes == 8 ? 16 : 8;
   const uint32_t words = std::max(access.bytes / 4, 1u);
+  uint32_t conflicts = 0;
   for (int begin = 0; begin < kLanes; begin += group) {
     uint32_t seen[kLanes][kLanes];
     uint8_t depth[kLanes] = {};
     uint8_t most = 0;
     for (int lane = begin; lane < begin + group; ++lane) {
       if ((mask >> lane & 1) == 0) continue;
-      const auto first = static_cast<uint32_t>(access.p[lane] - warp.shared) >> 2;
+      const auto first = static_cast<uint32_t>(access.at(lane) - warp.shared) >> 2;
       for (uint32_t word = first; word < first + words; ++word) {
         const uint32_t bank = word & 31;
         bool known = false;
@@ -219,7 +222,33 @@ void count_bank_conflicts(Warp& warp, const Access& access, uint32_t mask) {
         most = std::max(most, depth[bank]);
       }
     }
-    if (most > 1) warp.counters.bank_conflicts += most - 1u;
+    if (most > 1) conflicts += most - 1u;
+  }
+  return conflicts;
+}
+
+void make_pattern(const Warp& warp, const Access& access, SharedPattern& pattern) {
+  pattern.bytes = access.bytes;
+  pattern.conflicts = bank_conflicts(warp, access, kAllLanes);
+  int32_t units[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    pattern.relative[lane] = static_cast<uint32_t>(access.offset[lane] - access.offset[0]);
+    units[lane] = static_cast<int32_t>(pattern.relative[lane]) / 4;
+  }
+  std::sort(units, units + kLanes);
+  const uint32_t words = access.bytes / 4;
+  pattern.run_count = 0;
+  for (const int32_t unit : units) {
+    if (pattern.run_count > 0) {
+      SharedPattern::Run& last = pattern.runs[pattern.run_count - 1];
+      const int32_t end = last.begin + static_cast<int32_t>(last.words);
+      if (unit < end) continue;
+      if (unit == end) {
+        last.words += words;
+        continue;
+      }
+    }
+    pattern.runs[pattern.run_count++] = {unit, words};
   }
 }
 

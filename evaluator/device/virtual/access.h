@@ -8,25 +8,45 @@
 
 namespace assay::virtual_gpu {
 
+/// What follows from the distances between the addresses of 32 lanes in shared memory, which are the
+/// same whenever an instruction runs in most kernels.
+struct SharedPattern {
+  uint32_t bytes = 0;      // of one lane; 0: no pattern yet
+  uint32_t conflicts = 0;  // bank conflicts
+  uint32_t run_count = 0;
+  struct Run {
+    int32_t begin = 0;     // words from the first lane's word
+    uint32_t words = 0;
+  };
+  alignas(64) uint32_t relative[32] = {};  // bytes from the first lane's address
+  Run runs[32];                            // the words that any lane touches
+};
+
 struct Access {
   enum class Shape : uint8_t {
-    scattered,    // p[lane] for each active lane
-    uniform,      // p[0] for all
-    consecutive,  // all 32 lanes, lane i at p[0] + i * bytes
+    scattered,    // each active lane at an offset of its own
+    uniform,      // all at offset[0]
+    consecutive,  // all 32 lanes, lane i at offset[0] + i * bytes
   };
   Shape shape = Shape::scattered;
   bool tracked = false;  // shared memory through a generic address, with tracking on
   uint32_t bytes = 0;    // of one lane
-  std::byte* p[32];
+  const SharedPattern* pattern = nullptr;  // of shared accesses that have one
+  uintptr_t base = 0;    // host address that offsets count from
+  alignas(64) uint64_t offset[32];
 
+  std::byte* scattered(int lane) const {
+    return reinterpret_cast<std::byte*>(base + offset[lane]);
+  }
   std::byte* at(int lane) const {
     switch (shape) {
-      case Shape::uniform: return p[0];
-      case Shape::consecutive: return p[0] + static_cast<size_t>(lane) * bytes;
+      case Shape::uniform: return scattered(0);
+      case Shape::consecutive: return scattered(0) + static_cast<size_t>(lane) * bytes;
       case Shape::scattered: break;
     }
-    return p[lane];
+    return scattered(lane);
   }
+  void set(int lane, const std::byte* p) { offset[lane] = reinterpret_cast<uintptr_t>(p) - base; }
 };
 
 /// Any generic access, lane by lane: windows, several allocations, and faults (true).
@@ -41,7 +61,9 @@ void count_sectors(Warp& warp, bool write, uint64_t sectors);
 uint64_t distinct_sectors(const uint64_t* offset, uint32_t mask);
 /// Extra wavefronts of a shared access: the most words that one bank serves, less one, summed over
 /// the groups of lanes that the hardware serves together.
-void count_bank_conflicts(Warp& warp, const Access& access, uint32_t mask);
+uint32_t bank_conflicts(const Warp& warp, const Access& access, uint32_t mask);
+
+void make_pattern(const Warp& warp, const Access& access, SharedPattern& pattern);
 
 /// Shared-memory bookkeeping where warp.track is set; true: a race stopped the kernel.
 bool track_read(Warp& warp, const Op& op, uint32_t mask, const Access& access);

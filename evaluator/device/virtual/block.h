@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "evaluator/device/device.h"
+#include "evaluator/device/virtual/access.h"
 #include "evaluator/device/virtual/memory.h"
 #include "evaluator/device/virtual/program.h"
 #include "evaluator/device/virtual/shadow.h"
@@ -71,6 +72,7 @@ struct Block {
   std::array<Barrier, 16> barriers;
   SharedShadow shadow;
   bool races = false;   // look for shared-memory races
+  std::array<SharedPattern, 8> patterns;
   std::optional<Fault> fault;
   bool failed = false;
 };

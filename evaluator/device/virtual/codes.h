@@ -30,7 +30,9 @@
   X(widen_u16_u32) X(widen_s16_s32) X(widen_u32_u64) X(widen_s32_s64) X(narrow_32_16)             \
   X(narrow_64_32) X(f32_of_s32) X(f32_of_u32) X(f64_of_s32) X(f64_of_u32) X(f64_of_f32)           \
   X(f32_of_f64) X(f32_of_f16) X(f16_of_f32) X(f32_of_bf16) X(bf16_of_f32) X(s32_of_f32)           \
-  X(ex2_f32)                                                                                      \
+  X(ex2_f32) X(high_64_32) X(high_32_16) X(join_32_64) X(join_16_32) X(shf_left) X(shf_right)      \
+  X(prmt_bytes) X(popc32) X(fma_f16) X(fma_f16x2) X(add_f16x2) X(mul_f16x2) X(f16x2_of_f32)        \
+  X(bf16x2_of_f32)                                                                                \
   X(load_global) X(store_global) X(load_shared32) X(load_shared64) X(store_shared32)              \
   X(store_shared64) X(load_parameter) X(load_local) X(store_local)                                \
   X(scalar) X(shuffle)

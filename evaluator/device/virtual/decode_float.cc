@@ -154,6 +154,18 @@ bool FunctionDecoder::float_arithmetic(std::string_view name, Type type, size_t 
     if (modifiers.saturate) emit(OpCode::saturate_f32, {d, d});
     return true;
   }
+  const bool half = modifiers.plain && !modifiers.saturate && !modifiers.relu;
+  if (half && type == Type::f16x2 && name != "sub") {
+    const OpCode code = name == "add"   ? OpCode::add_f16x2
+                        : name == "mul" ? OpCode::mul_f16x2
+                                        : OpCode::fma_f16x2;
+    emit(code, {d, rows[0], rows[1], rows[2]});
+    return true;
+  }
+  if (half && type == Type::f16 && name == "fma") {
+    emit(OpCode::fma_f16, {d, rows[0], rows[1], rows[2]});
+    return true;
+  }
   const Scalar function = name == "add"   ? float_scalar<Add>(type)
                           : name == "sub" ? float_scalar<Subtract>(type)
                           : name == "mul" ? float_scalar<Multiply>(type)

@@ -423,15 +423,9 @@ bool FunctionDecoder::funnel_shift() {
   const int direction = modifiers_.take_one({"l", "r"});
   const int kind = modifiers_.take_one({"clamp", "wrap"});
   if (direction < 0 || kind < 0 || !modifiers_.take("b32")) return false;
-  const uint64_t mode = static_cast<uint64_t>(direction) | static_cast<uint64_t>(kind) << 1;
-  emit_scalar([](uint64_t a, uint64_t b, uint64_t c, uint64_t m) -> uint64_t {
-                const auto lo = static_cast<uint32_t>(a), hi = static_cast<uint32_t>(b);
-                const auto amount = static_cast<uint32_t>(c);
-                return (m & 1) == 0 ? shf_l(lo, hi, amount, (m & 2) != 0)
-                                    : shf_r(lo, hi, amount, (m & 2) != 0);
-              },
-              mode, {destination(0, 4), 4},
-              {{source(1, 4), 4}, {source(2, 4), 4}, {source(3, 4), 4}});
+  const uint32_t a = source(1, 4), b = source(2, 4), c = source(3, 4);
+  emit(direction == 0 ? OpCode::shf_left : OpCode::shf_right, {destination(0, 4), a, b, c}).imm =
+      kind;
   return true;
 }
 
@@ -502,6 +496,10 @@ bool FunctionDecoder::bit_count() {
   if (!is_integer(type) || width_of(type) < 4) return false;
   const uint32_t width = width_of(type);
   const uint32_t a = source(1, width);
+  if (name == "popc" && width == 4) {
+    emit(OpCode::popc32, {destination(0, 4), a});
+    return true;
+  }
   const uint32_t result = name == "brev" ? width : 4;
   const Scalar function = name == "popc"   ? integer_scalar<CountOnes>(type)
                           : name == "clz"  ? integer_scalar<CountZeros>(type)
@@ -514,6 +512,11 @@ bool FunctionDecoder::bit_count() {
 bool FunctionDecoder::permute_bytes() {
   if (!modifiers_.take("b32")) return false;
   const int mode = modifiers_.take_one({"f4e", "b4e", "rc8", "ecl", "ecr", "rc16"}) + 1;
+  if (mode == 0) {
+    const uint32_t a = source(1, 4), b = source(2, 4), c = source(3, 4);
+    emit(OpCode::prmt_bytes, {destination(0, 4), a, b, c});
+    return true;
+  }
   emit_scalar([](uint64_t a, uint64_t b, uint64_t c, uint64_t m) -> uint64_t {
                 return prmt(static_cast<uint32_t>(a), static_cast<uint32_t>(b),
                             static_cast<uint32_t>(c), static_cast<PermuteMode>(m));

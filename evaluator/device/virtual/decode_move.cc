@@ -205,6 +205,12 @@ bool FunctionDecoder::pack_or_unpack() {
     const uint32_t a = source(1, width);
     for (uint32_t i = 0; i < count; ++i) {
       if (parts[i].kind == Operand::Kind::sink) continue;
+      if (count == 2) {
+        const uint32_t d = destination(parts[i], part);
+        if (part == 4) emit(i == 0 ? OpCode::narrow_64_32 : OpCode::high_64_32, {d, a});
+        else emit(i == 0 ? OpCode::narrow_32_16 : OpCode::high_32_16, {d, a});
+        continue;
+      }
       emit_scalar([](uint64_t x, uint64_t, uint64_t, uint64_t shift) { return x >> shift; },
                   uint64_t{i} * part * 8, {destination(parts[i], part), part}, {{a, width}});
     }
@@ -214,17 +220,14 @@ bool FunctionDecoder::pack_or_unpack() {
   uint32_t places[4];
   for (uint32_t i = 0; i < count; ++i) places[i] = source(parts[i], part);
   const uint32_t d = destination(0, width);
-  const auto joined = [](uint64_t x, uint64_t y, uint64_t, uint64_t shift) {
-    return x | y << shift;
-  };
   if (count == 2) {
-    emit_scalar(joined, uint64_t{part} * 8, {d, width}, {{places[0], part}, {places[1], part}});
+    emit(part == 4 ? OpCode::join_32_64 : OpCode::join_16_32, {d, places[0], places[1]});
     return true;
   }
   const uint32_t low = temporary(4), high = temporary(4);
-  emit_scalar(joined, 16, {low, 4}, {{places[0], 2}, {places[1], 2}});
-  emit_scalar(joined, 16, {high, 4}, {{places[2], 2}, {places[3], 2}});
-  emit_scalar(joined, 32, {d, 8}, {{low, 4}, {high, 4}});
+  emit(OpCode::join_16_32, {low, places[0], places[1]});
+  emit(OpCode::join_16_32, {high, places[2], places[3]});
+  emit(OpCode::join_32_64, {d, low, high});
   return true;
 }
 
@@ -269,6 +272,12 @@ bool FunctionDecoder::convert() {
   const bool two_operands = operand_count() == 3 && from == Type::f32;
   if (two_operands) {
     const uint32_t a = source(1, from), b = source(2, from);
+    const bool nearest = mode.rounding == Rounding::rn && !mode.relu && !mode.satfinite;
+    if (nearest && (to == Type::f16x2 || to == Type::bf16x2)) {
+      emit(to == Type::f16x2 ? OpCode::f16x2_of_f32 : OpCode::bf16x2_of_f32,
+           {destination(0, 4), a, b});
+      return true;
+    }
     emit_scalar(convert_pair_lane, pack(mode) | types, {destination(0, to_width), to_width},
                 {{a, 4}, {b, 4}});
     return true;

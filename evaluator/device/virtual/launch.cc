@@ -19,7 +19,7 @@ namespace assay::virtual_gpu {
 namespace {
 
 constexpr int kPatientRounds = 64;      // of a block alone on its worker
-constexpr uint64_t kBlockCharge = 256;  // lane instructions that starting a block costs the budget
+constexpr uint64_t kWarpCharge = 1024;  // lane instructions that starting a warp costs the budget
 
 struct Shared {
   Launch& launch;
@@ -104,7 +104,7 @@ class Worker {
     }
     resident.charged = lanes_of(*resident.block);
     begin_block(*resident.block, launch, order);
-    pending_ += kBlockCharge;
+    pending_ += kWarpCharge * resident.block->warp_order.size();
     resident_.push_back(std::move(resident));
     return true;
   }

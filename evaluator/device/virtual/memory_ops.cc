@@ -51,7 +51,7 @@ bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
     const uint64_t c = lane_bits(warp, op.r[2], info.bytes, lane);
     if (p >= warp.shared && p < warp.shared + warp.shared_bytes) {
       shared_lanes |= 1u << lane;
-      shared.p[lane] = p;
+      shared.set(lane, p);
       if (warp.track) {
         uint64_t old = 0;
         memcpy(&old, p, info.bytes);
@@ -66,7 +66,7 @@ bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
     if (info.returns) set_lane_bits(warp, op.r[0], info.bytes, lane, old);
   }
   if (global_lanes != 0) count_sectors(warp, true, distinct_sectors(global, global_lanes));
-  if (shared_lanes != 0) count_bank_conflicts(warp, shared, shared_lanes);
+  if (shared_lanes != 0) warp.counters.bank_conflicts += bank_conflicts(warp, shared, shared_lanes);
   return false;
 }
 

@@ -11,7 +11,30 @@ namespace assay::virtual_gpu {
 enum class MmaType : uint8_t { f16, bf16, tf32, f32, f64, s8, u8, s4, u4, b1, e4m3, e5m2, s32 };
 
 /// Bits of one element in a fragment.
-int element_bits(MmaType type);
+constexpr int element_bits(MmaType type) {
+  switch (type) {
+    case MmaType::f64:
+      return 64;
+    case MmaType::f32:
+    case MmaType::tf32:
+    case MmaType::s32:
+      return 32;
+    case MmaType::f16:
+    case MmaType::bf16:
+      return 16;
+    case MmaType::s8:
+    case MmaType::u8:
+    case MmaType::e4m3:
+    case MmaType::e5m2:
+      return 8;
+    case MmaType::s4:
+    case MmaType::u4:
+      return 4;
+    case MmaType::b1:
+      return 1;
+  }
+  return 32;
+}
 
 /// One mma.sync.aligned.m<m>n<n>k<k>.row.col.<d>.<a>.<b>.<c>.
 struct MmaOperation {

@@ -30,48 +30,56 @@ bool is_integer(MmaType type) {
 }
 
 /// Calls store(i, value) for the elements of a word.
-template <typename Store>
-void decode_word(MmaType type, uint32_t word, Store store) {
+template <MmaType kType, typename Store>
+void decode_word(uint32_t word, Store store) {
+  constexpr int kBits = element_bits(kType);
+  for (int i = 0; i < 32 / kBits; ++i) {
+    const uint32_t moved = word >> (kBits * i);
+    if constexpr (kType == MmaType::f16) store(i, to_f32(from_register<F16>(moved)));
+    if constexpr (kType == MmaType::bf16) store(i, to_f32(from_register<BF16>(moved)));
+    if constexpr (kType == MmaType::tf32) store(i, to_f32(TF32{moved}));
+    if constexpr (kType == MmaType::f32) store(i, std::bit_cast<float>(moved));
+    if constexpr (kType == MmaType::e4m3) store(i, to_f32(from_register<E4M3>(moved)));
+    if constexpr (kType == MmaType::e5m2) store(i, to_f32(from_register<E5M2>(moved)));
+    if constexpr (kType == MmaType::s8) store(i, static_cast<float>(static_cast<int8_t>(moved)));
+    if constexpr (kType == MmaType::s4) {
+      store(i, static_cast<float>(static_cast<int32_t>(moved << 28) >> 28));
+    }
+    if constexpr (kType == MmaType::u8 || kType == MmaType::u4 || kType == MmaType::b1) {
+      store(i, static_cast<float>(moved & ((1u << kBits) - 1)));
+    }
+  }
+}
+
+/// Calls function.operator()<type>(). f64 and s32 are never decoded.
+template <typename Function>
+void for_type(MmaType type, Function function) {
   switch (type) {
     case MmaType::f16:
-      for (int i = 0; i < 2; ++i) store(i, to_f32(from_register<F16>(word >> (16 * i))));
-      break;
+      return function.template operator()<MmaType::f16>();
     case MmaType::bf16:
-      for (int i = 0; i < 2; ++i) store(i, to_f32(from_register<BF16>(word >> (16 * i))));
-      break;
+      return function.template operator()<MmaType::bf16>();
     case MmaType::tf32:
-      store(0, to_f32(TF32{word}));
-      break;
+      return function.template operator()<MmaType::tf32>();
     case MmaType::f32:
-      store(0, std::bit_cast<float>(word));
-      break;
+      return function.template operator()<MmaType::f32>();
     case MmaType::e4m3:
-      for (int i = 0; i < 4; ++i) store(i, to_f32(from_register<E4M3>(word >> (8 * i))));
-      break;
+      return function.template operator()<MmaType::e4m3>();
     case MmaType::e5m2:
-      for (int i = 0; i < 4; ++i) store(i, to_f32(from_register<E5M2>(word >> (8 * i))));
-      break;
+      return function.template operator()<MmaType::e5m2>();
     case MmaType::s8:
-      for (int i = 0; i < 4; ++i)
-        store(i, static_cast<float>(static_cast<int8_t>(word >> (8 * i))));
-      break;
+      return function.template operator()<MmaType::s8>();
     case MmaType::u8:
-      for (int i = 0; i < 4; ++i) store(i, static_cast<float>(word >> (8 * i) & 0xff));
-      break;
+      return function.template operator()<MmaType::u8>();
     case MmaType::s4:
-      for (int i = 0; i < 8; ++i) {
-        store(i, static_cast<float>(static_cast<int32_t>(word << (28 - 4 * i)) >> 28));
-      }
-      break;
+      return function.template operator()<MmaType::s4>();
     case MmaType::u4:
-      for (int i = 0; i < 8; ++i) store(i, static_cast<float>(word >> (4 * i) & 0xf));
-      break;
+      return function.template operator()<MmaType::u4>();
     case MmaType::b1:
-      for (int i = 0; i < 32; ++i) store(i, static_cast<float>(word >> i & 1));
-      break;
+      return function.template operator()<MmaType::b1>();
     case MmaType::f64:
     case MmaType::s32:
-      break;  // not one word, not a number to multiply
+      return;
   }
 }
 
@@ -86,27 +94,39 @@ struct Operands {
   alignas(64) Work b[kLargestB];
 };
 
+/// Calls visit(word, lane, place in the dense matrix) for the words of an operand. What a lane adds
+/// to the place is the same for every word.
+template <typename Visit>
+void for_each_word(const MmaShape& shape, MmaMatrix matrix, Visit visit) {
+  const int stride = matrix == MmaMatrix::a ? shape.k : shape.n;
+  const auto place = [&](MatrixPosition at) { return at.row * stride + at.column; };
+  int of_lane[32];
+  for (int lane = 0; lane < 32; ++lane) of_lane[lane] = place(shape.within_block(matrix, lane));
+  const int step = shape.type(matrix) == MmaType::f64 ? 2 : 1;
+  const int words = shape.words(matrix);
+  for (int word = 0; word < words; word += step) {
+    const int of_word = place(shape.block(matrix, word));
+    for (int lane = 0; lane < 32; ++lane) visit(word, lane, of_word + of_lane[lane]);
+  }
+}
+
 template <typename Work>
 void unpack(const MmaShape& shape, const LaneWords* a, const LaneWords* b, Operands<Work>& to) {
-  const int a_words = shape.words(MmaMatrix::a);
-  for (int word = 0; word < a_words; ++word) {
-    for (int lane = 0; lane < 32; ++lane) {
-      const MatrixPosition at = shape.origin(MmaMatrix::a, lane, word);
-      Work* row = to.a + at.row * shape.k + at.column;
-      decode_word(shape.a, a[word][lane],
-                  [row](int i, float value) { row[i] = static_cast<Work>(value); });
-    }
-  }
-  const int b_words = shape.words(MmaMatrix::b);
-  for (int word = 0; word < b_words; ++word) {
-    for (int lane = 0; lane < 32; ++lane) {
-      const MatrixPosition at = shape.origin(MmaMatrix::b, lane, word);
-      Work* column = to.b + at.row * shape.n + at.column;
-      decode_word(shape.b, b[word][lane], [column, n = shape.n](int i, float value) {
+  for_type(shape.a, [&]<MmaType kType>() {
+    for_each_word(shape, MmaMatrix::a, [&](int word, int lane, int at) {
+      Work* const row = to.a + at;
+      decode_word<kType>(a[word][lane],
+                         [row](int i, float value) { row[i] = static_cast<Work>(value); });
+    });
+  });
+  for_type(shape.b, [&]<MmaType kType>() {
+    for_each_word(shape, MmaMatrix::b, [&](int word, int lane, int at) {
+      Work* const column = to.b + at;
+      decode_word<kType>(b[word][lane], [column, n = shape.n](int i, float value) {
         column[i * n] = static_cast<Work>(value);
       });
-    }
-  }
+    });
+  });
 }
 
 template <typename Work>
@@ -128,27 +148,15 @@ void accumulate(const MmaShape& shape, const Operands<Work>& operands, Work* sum
   }
 }
 
-/// Calls visit(word, lane, position in the dense matrix) for the words of C or D.
-template <typename Visit>
-void for_each_word(const MmaShape& shape, MmaMatrix matrix, Visit visit) {
-  const int step = shape.type(matrix) == MmaType::f64 ? 2 : 1;
-  const int words = shape.words(matrix);
-  for (int word = 0; word < words; word += step) {
-    for (int lane = 0; lane < 32; ++lane) {
-      const MatrixPosition at = shape.origin(matrix, lane, word);
-      visit(word, lane, at.row * shape.n + at.column);
-    }
-  }
-}
-
 void multiply_float(const MmaShape& shape, const LaneWords* a, const LaneWords* b,
                     const LaneWords* c, LaneWords* d) {
   Operands<double> operands;
   alignas(64) double sums[kLargestC];
   unpack(shape, a, b, operands);
-  for_each_word(shape, MmaMatrix::c, [&](int word, int lane, int at) {
-    decode_word(shape.c, c[word][lane],
-                [&](int i, float value) { sums[at + i] = static_cast<double>(value); });
+  for_type(shape.c, [&]<MmaType kType>() {
+    for_each_word(shape, MmaMatrix::c, [&](int word, int lane, int at) {
+      decode_word<kType>(c[word][lane], [&](int i, float value) { sums[at + i] = double{value}; });
+    });
   });
   accumulate(shape, operands, sums);
   for_each_word(shape, MmaMatrix::d, [&](int word, int lane, int at) {
@@ -166,18 +174,10 @@ void multiply_f64(const MmaShape& shape, const LaneWords* a, const LaneWords* b,
                   LaneWords* d) {
   Operands<double> operands;
   double sums[kLargestC];
-  for (int word = 0; word < shape.words(MmaMatrix::a); word += 2) {
-    for (int lane = 0; lane < 32; ++lane) {
-      const MatrixPosition at = shape.origin(MmaMatrix::a, lane, word);
-      operands.a[at.row * shape.k + at.column] = f64_at(a, word, lane);
-    }
-  }
-  for (int word = 0; word < shape.words(MmaMatrix::b); word += 2) {
-    for (int lane = 0; lane < 32; ++lane) {
-      const MatrixPosition at = shape.origin(MmaMatrix::b, lane, word);
-      operands.b[at.row * shape.n + at.column] = f64_at(b, word, lane);
-    }
-  }
+  for_each_word(shape, MmaMatrix::a,
+                [&](int word, int lane, int at) { operands.a[at] = f64_at(a, word, lane); });
+  for_each_word(shape, MmaMatrix::b,
+                [&](int word, int lane, int at) { operands.b[at] = f64_at(b, word, lane); });
   for_each_word(shape, MmaMatrix::c,
                 [&](int word, int lane, int at) { sums[at] = f64_at(c, word, lane); });
   for (int row = 0; row < shape.m; ++row) {
@@ -227,31 +227,6 @@ void multiply_integer(const MmaShape& shape, const LaneWords* a, const LaneWords
 
 }  // namespace
 
-int element_bits(MmaType type) {
-  switch (type) {
-    case MmaType::f64:
-      return 64;
-    case MmaType::f32:
-    case MmaType::tf32:
-    case MmaType::s32:
-      return 32;
-    case MmaType::f16:
-    case MmaType::bf16:
-      return 16;
-    case MmaType::s8:
-    case MmaType::u8:
-    case MmaType::e4m3:
-    case MmaType::e5m2:
-      return 8;
-    case MmaType::s4:
-    case MmaType::u4:
-      return 4;
-    case MmaType::b1:
-      return 1;
-  }
-  return 32;
-}
-
 int elements_per_word(MmaType type) { return std::max(1, 32 / element_bits(type)); }
 
 MmaType MmaShape::type(MmaMatrix matrix) const {
@@ -273,9 +248,7 @@ int MmaShape::words(MmaMatrix matrix) const {
   return elements * element_bits(type(matrix)) / (32 * 32);
 }
 
-MatrixPosition MmaShape::origin(MmaMatrix matrix, int lane, int word) const {
-  const int group = lane >> 2;
-  const int thread = lane & 3;
+MatrixPosition MmaShape::block(MmaMatrix matrix, int word) const {
   const MmaType element = type(matrix);
   const int per_word = elements_per_word(element);
   const int item = element == MmaType::f64 ? word / 2 : word;
@@ -283,18 +256,30 @@ MatrixPosition MmaShape::origin(MmaMatrix matrix, int lane, int word) const {
   if (matrix == MmaMatrix::a) {
     const int per_tile = row_blocks * (k / (4 * per_word));
     const int within = item % per_tile;
-    return {item / per_tile * 16 + within % row_blocks * 8 + group,
-            within / row_blocks * 4 * per_word + thread * per_word};
+    return {item / per_tile * 16 + within % row_blocks * 8, within / row_blocks * 4 * per_word};
   }
   if (matrix == MmaMatrix::b) {
     const int per_tile = k / (4 * per_word);
-    return {item % per_tile * 4 * per_word + thread * per_word, item / per_tile * 8 + group};
+    return {item % per_tile * 4 * per_word, item / per_tile * 8};
   }
-  const int block = item * per_word / 2;
+  const int first = item * per_word;
   const int per_tile = row_blocks * (n / 8);
-  const int within = block % per_tile;
-  return {block / per_tile * 16 + within % row_blocks * 8 + group,
-          within / row_blocks * 8 + thread * 2 + (item * per_word) % 2};
+  const int within = first / 2 % per_tile;
+  return {first / 2 / per_tile * 16 + within % row_blocks * 8, within / row_blocks * 8 + first % 2};
+}
+
+MatrixPosition MmaShape::within_block(MmaMatrix matrix, int lane) const {
+  const int group = lane >> 2;
+  const int thread = lane & 3;
+  if (matrix == MmaMatrix::a) return {group, thread * elements_per_word(a)};
+  if (matrix == MmaMatrix::b) return {thread * elements_per_word(b), group};
+  return {group, thread * 2};
+}
+
+MatrixPosition MmaShape::origin(MmaMatrix matrix, int lane, int word) const {
+  const MatrixPosition first = block(matrix, word);
+  const MatrixPosition offset = within_block(matrix, lane);
+  return {first.row + offset.row, first.column + offset.column};
 }
 
 void multiply(const MmaShape& shape, const LaneWords* a, const LaneWords* b, const LaneWords* c,

@@ -22,6 +22,11 @@ struct MmaShape {
   /// even). The word's other elements follow along k in A (columns) and B (rows), along the row in
   /// C and D.
   MatrixPosition origin(MmaMatrix matrix, int lane, int word) const;
+
+  /// The two parts of origin(): where the block of register `word` begins, and a lane's place in
+  /// it.
+  MatrixPosition block(MmaMatrix matrix, int word) const;
+  MatrixPosition within_block(MmaMatrix matrix, int lane) const;
 };
 
 /// Elements in a 32-bit register; 1 for f64, which takes two.

@@ -7,15 +7,24 @@
 
 namespace assay::virtual_gpu {
 
-/// Shared-memory accesses of one block. Granularity is a byte within 4-byte words; a word that more
-/// than one warp writes in parts, or that many read, is remembered only roughly, so that what is
-/// reported is certain.
+/// Shared-memory accesses of one block. For each 4-byte word there is a tag of the last write and one
+/// of the reads: the epoch (a number that grows with each barrier of the block), flags, and the warp.
+/// The common case, whole words that no other warp touched in this epoch, is decided on the tags alone
+/// (lanes_memory.inc); all else comes here. A word that several warps wrote is not judged any more, so
+/// that what is reported is certain.
 class SharedShadow {
  public:
+  static constexpr uint32_t kWarp = 31;         // bits of the warp's number
+  static constexpr uint32_t kChanged = 1 << 5;  // writes: some byte got a new value
+  static constexpr uint32_t kSoft = 1 << 6;     // atomic or volatile
+  static constexpr uint32_t kSeveral = 1 << 7;  // more than one warp
+  static constexpr uint32_t kPartial = 1 << 8;  // not always the whole word; see the byte masks
+  static constexpr int kEpochShift = 10;
+
   /// Forgets everything; `bytes` of shared memory, none of it written.
   void begin(uint32_t bytes);
   /// All threads of the block passed a barrier.
-  void next_epoch() { ++epoch_; }
+  void next_epoch();
 
   struct Conflict {
     bool write_write = false;  // else a read and a write
@@ -23,32 +32,30 @@ class SharedShadow {
     uint32_t other_warp = 0;
     bool other_soft = false;   // the other access was atomic or volatile
   };
-  /// `soft`: atomic or volatile. True, with `conflict`, if another warp wrote other values to these
-  /// bytes since the last barrier.
+  /// True, with `conflict`, if another warp wrote other values to these bytes in this epoch.
   bool read(uint32_t offset, uint32_t bytes, uint32_t warp, bool soft, Conflict& conflict);
   /// `changed`: per byte, whether the value differs from what was there.
   bool write(uint32_t offset, uint32_t bytes, uint32_t changed, uint32_t warp, bool soft,
              Conflict& conflict);
   /// Bytes among these that nothing was written to since the block began.
   bool uninitialised(uint32_t offset, uint32_t bytes) const;
-  bool empty() const { return words_.empty(); }
+
+  // For the common case.
+  uint32_t* written() { return written_.data(); }
+  uint32_t* readers() { return read_.data(); }
+  uint32_t tag(uint32_t warp) const { return epoch_ << kEpochShift | warp; }
+  /// Tags of writes below this are of earlier blocks.
+  uint32_t first_tag() const { return first_epoch_ << kEpochShift; }
 
  private:
-  struct Word {
-    uint32_t write_epoch = 0;
-    uint32_t read_epoch = 0;
-    uint16_t write_warp = 0;
-    uint16_t read_warp = 0;        // the first to read
-    uint16_t later_read_warp = 0;  // the last other one
-    uint8_t written = 0;      // bytes, 4 bits; bit 6: by several warps, 7: softly
-    uint8_t changed = 0;      // of these, with a new value
-    uint8_t was_read = 0;     // bytes; bit 5: some in parts, 6: by several warps, 7: softly
-    uint8_t initialised = 0;  // bytes; since the block began if `block` says so
-    uint32_t block = 0;
-  };
-  std::vector<Word> words_;
-  uint32_t epoch_ = 1;
-  uint32_t block_ = 0;
+  bool is_current(uint32_t tag) const { return tag >> kEpochShift == epoch_; }
+
+  std::vector<uint32_t> written_, read_;
+  // By word, 4 bits each; valid where the tag has kPartial, else all or nothing.
+  std::vector<uint8_t> written_bytes_, changed_bytes_, read_bytes_;
+  std::vector<uint8_t> initialised_;  // bytes; where the last write of the block was partial
+  uint32_t epoch_ = 0;
+  uint32_t first_epoch_ = 1;
 };
 
 }  // namespace assay::virtual_gpu

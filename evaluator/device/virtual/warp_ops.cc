@@ -158,12 +158,12 @@ bool run_load_matrix(Warp& warp, const Op& op, uint32_t mask) {
     const uint64_t address = lane_address(warp, op, move.shared, move.narrow, lane);
     std::byte* p = locate_lane(warp, op, lane, address, 16, false);
     if (p == nullptr) return true;
-    access.p[lane] = p;
+    access.set(lane, p);
     lanes |= 1u << lane;
     memcpy(rows[lane], p, 16);
   }
   if (move.shared) {
-    count_bank_conflicts(warp, access, lanes);
+    warp.counters.bank_conflicts += bank_conflicts(warp, access, lanes);
     if (warp.track && track_read(warp, op, lanes, access)) return true;
   }
   LaneWords words[4];
@@ -186,7 +186,7 @@ bool run_store_matrix(Warp& warp, const Op& op, uint32_t mask) {
     const uint64_t address = lane_address(warp, op, move.shared, move.narrow, lane);
     std::byte* p = locate_lane(warp, op, lane, address, 16, true);
     if (p == nullptr) return true;
-    access.p[lane] = p;
+    access.set(lane, p);
     lanes |= 1u << lane;
     if (warp.track) {
       if (track_write(warp, op, lane, p, rows[lane], 16)) return true;
@@ -194,7 +194,7 @@ bool run_store_matrix(Warp& warp, const Op& op, uint32_t mask) {
       memcpy(p, rows[lane], 16);
     }
   }
-  if (move.shared) count_bank_conflicts(warp, access, lanes);
+  if (move.shared) warp.counters.bank_conflicts += bank_conflicts(warp, access, lanes);
   return false;
 }
 
@@ -286,7 +286,7 @@ bool run_wmma_move(Warp& warp, const Op& op, uint32_t mask) {
       if (p == nullptr) return true;
       Access access;
       access.bytes = bytes;
-      access.p[lane] = p;
+      access.set(lane, p);
       uint32_t& word = words[element.word][lane];
       if (move.store) {
         uint64_t value = word >> element.shift;

@@ -1,0 +1,179 @@
+// Every file of tests/candidates goes the whole way and must get exactly the outcome and reason
+// that its header states.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+#include "base/files.h"
+#include "evaluator/evaluate.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Known {
+  std::string file;
+  std::string task;
+  std::string expect;
+  std::string reason;
+  std::string says;
+  std::string only_case;
+  std::string source;
+};
+
+/// The header lines "// key: value" at the top of a candidate.
+Known read_known(const fs::path& path) {
+  Known known;
+  known.file = path.filename().string();
+  known.source = *read_file(path);
+  std::istringstream lines(known.source);
+  for (std::string line; std::getline(lines, line) && line.starts_with("//");) {
+    const size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const std::string key = line.substr(3, colon - 3);
+    const std::string value = colon + 2 <= line.size() ? line.substr(colon + 2) : "";
+    if (key == "task") known.task = value;
+    if (key == "expect") known.expect = value;
+    if (key == "reason") known.reason = value;
+    if (key == "says") known.says = value;
+    if (key == "case") known.only_case = value;
+  }
+  return known;
+}
+
+class CandidatesTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    Evaluator::Options options;
+    options.runners = static_cast<int>(std::max(2u, std::thread::hardware_concurrency()));
+    options.threads_per_runner = 1;
+    auto created = Evaluator::create(options);
+    ASSERT_TRUE(created.ok()) << created.error().message;
+    evaluator_ = std::move(*created).release();
+    auto catalogue = load_catalogue();
+    ASSERT_TRUE(catalogue.ok()) << catalogue.error().message;
+    for (Task& task : catalogue->tasks) tasks_->emplace(task.id, task);
+  }
+  static void TearDownTestSuite() {
+    delete evaluator_;
+    evaluator_ = nullptr;
+  }
+
+  static EvaluateOptions options() {
+    EvaluateOptions options;
+    options.run.instruction_budget = 2'000'000'000;
+    options.run.deadline_seconds = 20;
+    return options;
+  }
+
+  static Evaluation evaluate(const std::string& task, const std::string& source,
+                             const std::string& only_case = "") {
+    EvaluateOptions chosen = options();
+    if (!only_case.empty()) chosen.cases = {only_case};
+    return evaluator_->evaluate(tasks_->at(task), Candidate{"candidate.cu", source, false}, chosen);
+  }
+
+  static Evaluator* evaluator_;
+  static std::map<std::string, Task>* tasks_;
+};
+
+Evaluator* CandidatesTest::evaluator_ = nullptr;
+std::map<std::string, Task>* CandidatesTest::tasks_ = new std::map<std::string, Task>;
+
+TEST_F(CandidatesTest, EveryKnownCandidateGetsItsOutcomeAndReason) {
+  std::vector<Known> known;
+  for (const auto& entry : fs::directory_iterator(fs::path(ASSAY_SOURCE_DIR) / "tests/candidates"))
+    if (entry.path().extension() == ".cu") known.push_back(read_known(entry.path()));
+  std::ranges::sort(known, {}, &Known::file);
+  ASSERT_GE(known.size(), 60u);
+
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  const auto work = [&] {
+    for (size_t i = next++; i < known.size(); i = next++) {
+      const Known& candidate = known[i];
+      const Evaluation evaluation =
+          evaluate(candidate.task, candidate.source, candidate.only_case);
+      const std::lock_guard lock(mutex);
+      EXPECT_EQ(name(evaluation.outcome), candidate.expect)
+          << candidate.file << ": " << evaluation.reason << ": " << evaluation.explanation;
+      EXPECT_EQ(evaluation.reason, candidate.reason)
+          << candidate.file << ": " << evaluation.explanation;
+      EXPECT_NE(evaluation.explanation.find(candidate.says), std::string::npos)
+          << candidate.file << " should say '" << candidate.says << "' but says '"
+          << evaluation.explanation << "'";
+    }
+  };
+  std::vector<std::thread> workers;
+  for (unsigned i = 0; i < std::max(2u, std::thread::hardware_concurrency()); ++i)
+    workers.emplace_back(work);
+  for (std::thread& worker : workers) worker.join();
+}
+
+TEST_F(CandidatesTest, AnEmptyCandidateIsNoCode) {
+  const Evaluation evaluation = evaluate("vector-add", "");
+  EXPECT_EQ(evaluation.outcome, Outcome::no_code);
+  EXPECT_EQ(evaluation.reason, "empty");
+}
+
+TEST_F(CandidatesTest, ACandidateOfTenMegabytesIsRejected) {
+  const Evaluation evaluation = evaluate("vector-add", std::string(10 << 20, ' '));
+  EXPECT_EQ(evaluation.outcome, Outcome::rejected);
+  EXPECT_EQ(evaluation.reason, "too_large");
+}
+
+TEST_F(CandidatesTest, AModelsAnswerIsEvaluatedByItsCodeBlock) {
+  const Candidate naive = *Evaluator::reference_kernel(tasks_->at("vector-add"), "naive");
+  const Candidate answer{"answer", "Here it is:\n```cuda\n" + naive.source + "\n```\nDone.", true};
+  const Evaluation evaluation =
+      evaluator_->evaluate(tasks_->at("vector-add"), answer, options());
+  EXPECT_EQ(evaluation.outcome, Outcome::correct) << evaluation.explanation;
+  EXPECT_EQ(evaluation.extraction, "fenced_block");
+}
+
+TEST_F(CandidatesTest, AnAnswerWithoutCodeIsNoCode) {
+  const Evaluation evaluation = evaluator_->evaluate(
+      tasks_->at("vector-add"), Candidate{"answer", "I would rather not.", true}, options());
+  EXPECT_EQ(evaluation.outcome, Outcome::no_code);
+}
+
+TEST_F(CandidatesTest, TheSameSeedGivesTheSamePlanAndErrors) {
+  EvaluateOptions seeded = options();
+  seeded.seed = 7;
+  seeded.cases = {"small"};
+  const Task& task = tasks_->at("matmul");
+  const Candidate expert = *Evaluator::reference_kernel(task, "expert");
+  const Evaluation first = evaluator_->evaluate(task, expert, seeded);
+  const Evaluation second = evaluator_->evaluate(task, expert, seeded);
+  ASSERT_EQ(first.outcome, Outcome::correct) << first.explanation;
+  EXPECT_EQ(first.cases[0].plan_digest, second.cases[0].plan_digest);
+  EXPECT_EQ(first.cases[0].seed, second.cases[0].seed);
+  EXPECT_EQ(first.cases[0].report.comparisons[0].comparison.max_bound_ratio,
+            second.cases[0].report.comparisons[0].comparison.max_bound_ratio);
+}
+
+TEST_F(CandidatesTest, NoExplanationHoldsAnExpectedValueOrTheSeed) {
+  EvaluateOptions seeded = options();
+  seeded.seed = 123456789;
+  const Candidate wrong{"wrong.cu",
+                        "__global__ void k(float* c, int n) { int i = blockIdx.x * 256 + "
+                        "threadIdx.x; if (i < n) c[i] = 12345.f; }\n"
+                        "extern \"C\" void solve(const float*, const float*, float* c, int n, "
+                        "cudaStream_t s) { k<<<(n + 255) / 256, 256, 0, s>>>(c, n); }",
+                        false};
+  const Evaluation evaluation =
+      evaluator_->evaluate(tasks_->at("vector-add"), wrong, seeded);
+  EXPECT_EQ(evaluation.outcome, Outcome::wrong_output);
+  EXPECT_EQ(evaluation.explanation.find("123456789"), std::string::npos);
+  EXPECT_TRUE(evaluation.cases[0].report.expected.empty());
+}
+
+}  // namespace
+}  // namespace assay
