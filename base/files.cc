@@ -42,9 +42,8 @@ Result<std::string> read_file(const fs::path& path, size_t limit_bytes) {
     content.append(chunk.data(), static_cast<size_t>(count));
     if (content.size() > limit_bytes) {
       close(file);
-      return Error{ErrorKind::invalid,
-                   fmt::format("{} is larger than the limit of {} bytes", path.string(),
-                               limit_bytes)};
+      return Error{ErrorKind::invalid, fmt::format("{} is larger than the limit of {} bytes",
+                                                   path.string(), limit_bytes)};
     }
   }
   close(file);

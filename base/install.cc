@@ -23,9 +23,9 @@ fs::path program_folder() {
 Result<fs::path> installed_file(std::string_view relative) {
   const fs::path path = (program_folder() / ".." / relative).lexically_normal();
   if (fs::exists(path)) return path;
-  return Error{ErrorKind::not_found,
-               fmt::format("assay's own file {} is missing; build or install assay again",
-                           path.string())};
+  return Error{
+      ErrorKind::not_found,
+      fmt::format("assay's own file {} is missing; build or install assay again", path.string())};
 }
 
 Result<fs::path> data_folder(std::string_view relative) {

@@ -1,6 +1,6 @@
 // How fast the virtual device executes: lane instructions per second of processor time on one
-// thread, for an FMA loop, a matrix product tiled in shared memory and some everyday kernels; then how
-// a launch of 2^31 - 1 blocks ends. Needs nvcc. Run by hand:
+// thread, for an FMA loop, a matrix product tiled in shared memory and some everyday kernels; then
+// how a launch of 2^31 - 1 blocks ends. Needs nvcc. Run by hand:
 //
 //   virtual_benchmark [kernel]
 #include <fmt/format.h>
@@ -170,12 +170,13 @@ int main(int argc, char** argv) {
   };
 
   const Job jobs[] = {
-      {"fma_loop", {8}, {256}, 500, true},       {"matmul", {16, 16}, {16, 16}, 256, true},
+      {"fma_loop", {8}, {256}, 500, true},          {"matmul", {16, 16}, {16, 16}, 256, true},
       {"register_tiles", {4, 4}, {256}, 256, true}, {"softmax", {64}, {256}, 4096, false},
-      {"divergent", {256}, {256}, 200, false},   {"histogram", {4}, {256}, 100000, false},
+      {"divergent", {256}, {256}, 200, false},      {"histogram", {4}, {256}, 100000, false},
   };
   fmt::print("{} ({})\n{:<16}{:>10}{:>14}{:>12}{:>12}{:>12}\n", device->info().name,
-             device->info().driver, "kernel", "schedule", "lane instr.", "cpu ms", "M/s", "goal M/s");
+             device->info().driver, "kernel", "schedule", "lane instr.", "cpu ms", "M/s",
+             "goal M/s");
   for (const Job& job : jobs) {
     if (argc > 1 && std::string(argv[1]) != job.kernel) continue;
     auto plan = plan_for(job);

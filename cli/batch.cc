@@ -101,8 +101,7 @@ Result<std::vector<EvaluationSummary>> run_batch(const std::vector<BatchItem>& i
           [&](Stage stage, const std::string& case_name) {
             progress.now(fmt::format("{}: {} {}", label, name(stage), case_name));
           });
-      if (!options.dump.empty())
-        RETURN_IF_ERROR(dump_cases(*item.task, evaluation, options.dump));
+      if (!options.dump.empty()) RETURN_IF_ERROR(dump_cases(*item.task, evaluation, options.dump));
       ASSIGN_OR_RETURN(const int64_t id, store.add(key, evaluation, facts));
       ASSIGN_OR_RETURN(known, store.find(id));
     }

@@ -20,7 +20,7 @@ struct BatchItem {
 struct BatchOptions {
   Evaluator::Options evaluator;
   EvaluateOptions evaluate;
-  int jobs = 0;  // evaluations at once; 0: one a core
+  int jobs = 0;                // evaluations at once; 0: one a core
   std::filesystem::path dump;  // not empty: inputs, expected values and outputs go here as .npy
 };
 

@@ -22,10 +22,10 @@ namespace {
 
 /// Wrong candidates that show different verdicts, from cli/demo: (task, file).
 constexpr std::pair<const char*, const char*> kWrong[] = {
-    {"vector-add", "off_by_one.cu"},      {"vector-add", "syntax_error.cu"},
-    {"vector-add", "host_read_back.cu"},  {"row-softmax", "missing_barrier.cu"},
-    {"histogram", "racing_counts.cu"},    {"matmul", "endless_loop.cu"},
-    {"gather", "out_of_bounds.cu"},       {"transpose-padded", "unwritten_padding.cu"},
+    {"vector-add", "off_by_one.cu"},     {"vector-add", "syntax_error.cu"},
+    {"vector-add", "host_read_back.cu"}, {"row-softmax", "missing_barrier.cu"},
+    {"histogram", "racing_counts.cu"},   {"matmul", "endless_loop.cu"},
+    {"gather", "out_of_bounds.cu"},      {"transpose-padded", "unwritten_padding.cu"},
 };
 
 Result<int> demo(const std::string& out) {
@@ -60,9 +60,10 @@ Result<int> demo(const std::string& out) {
   const fs::path report = folder / "report.html";
   RETURN_IF_ERROR(write_file(report, page));
   const size_t width = terminal_width(STDOUT_FILENO);
-  fmt::print("{}\nerror/bound: the largest error over what the task allows; below 1 is right.\n"
-             "run directory: {}\nreport:        {}\n",
-             results_table(rows, width == 0 ? 160 : width), folder.string(), report.string());
+  fmt::print(
+      "{}\nerror/bound: the largest error over what the task allows; below 1 is right.\n"
+      "run directory: {}\nreport:        {}\n",
+      results_table(rows, width == 0 ? 160 : width), folder.string(), report.string());
   for (const EvaluationSummary& row : rows)
     if (row.outcome == Outcome::harness_error) return kHarnessError;
   return kEvaluated;

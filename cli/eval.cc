@@ -94,7 +94,8 @@ Result<int> eval(const EvalArguments& arguments) {
   options.evaluate.keep_plan = arguments.keep_plan;
   options.evaluate.keep_outputs = options.evaluate.keep_expected = !arguments.dump.empty();
 
-  const fs::path folder = arguments.out.empty() ? default_run_folder("eval") : fs::path(arguments.out);
+  const fs::path folder =
+      arguments.out.empty() ? default_run_folder("eval") : fs::path(arguments.out);
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::open(folder));
   ASSIGN_OR_RETURN(const auto rows, run_batch(items, options, *store));
 
@@ -116,8 +117,8 @@ Result<int> eval(const EvalArguments& arguments) {
 
 void add_eval_command(CLI::App& app, int& status) {
   const auto arguments = std::make_shared<EvalArguments>();
-  CLI::App* command = app.add_subcommand(
-      "eval", "Evaluate candidates of a task: compile, record, replay, check.");
+  CLI::App* command =
+      app.add_subcommand("eval", "Evaluate candidates of a task: compile, record, replay, check.");
   command->footer(
       "Example: assay eval vector-add my_kernel.cu reference:naive\n"
       "A table on a terminal, JSON lines otherwise. The same command with the same --out\n"
@@ -133,14 +134,13 @@ void add_eval_command(CLI::App& app, int& status) {
       ->capture_default_str();
   command->add_option("--cases", arguments->cases, "Case names; by default all test cases")
       ->delimiter(',');
-  command
-      ->add_option_function<uint64_t>(
-          "--seed",
-          [arguments](const uint64_t& seed) {
-            arguments->seed = seed;
-            arguments->has_seed = true;
-          },
-          "Seed of the inputs, to repeat an evaluation; by default secret and random");
+  command->add_option_function<uint64_t>(
+      "--seed",
+      [arguments](const uint64_t& seed) {
+        arguments->seed = seed;
+        arguments->has_seed = true;
+      },
+      "Seed of the inputs, to repeat an evaluation; by default secret and random");
   command->add_option("--repeats", arguments->repeats, "Runs on the same input")
       ->check(CLI::Range(1, 16))
       ->capture_default_str();

@@ -43,8 +43,8 @@ Result<int> list_tasks(const TasksArguments& arguments) {
   } else {
     Table table({"task", "suite", "level", "cases", "title"}, {false, false, true, true, false});
     for (const Task& task : catalogue.tasks)
-      table.add({task.id, task.suite, std::to_string(task.level),
-                 std::to_string(task.cases.size()), task.title});
+      table.add({task.id, task.suite, std::to_string(task.level), std::to_string(task.cases.size()),
+                 task.title});
     fmt::print("{}", table.text(terminal_width(STDOUT_FILENO)));
   }
   for (const Error& error : catalogue.errors) (void)report(error);
@@ -115,8 +115,7 @@ Result<int> dump_case(const TasksArguments& arguments) {
   Evaluator::Options options;
   options.device = arguments.device;
   ASSIGN_OR_RETURN(const std::unique_ptr<Evaluator> evaluator, Evaluator::create(options));
-  ASSIGN_OR_RETURN(const CheckReport report,
-                   evaluator->run_reference(task, bound, arguments.seed));
+  ASSIGN_OR_RETURN(const CheckReport report, evaluator->run_reference(task, bound, arguments.seed));
   CaseBytes bytes;
   bytes.inputs = report.inputs;
   bytes.expected = report.expected;
@@ -157,16 +156,16 @@ void add_tasks_command(CLI::App& app, int& status) {
   show->callback(callback(show_task));
 
   CLI::App* check = command->add_subcommand(
-      "check", "Whether tasks may judge anybody: outputs that depend on every input and on the "
-               "seed, vary and are finite, and kernels that agree.");
+      "check",
+      "Whether tasks may judge anybody: outputs that depend on every input and on the "
+      "seed, vary and are finite, and kernels that agree.");
   check->add_option("id", arguments->id, "Task id; by default all tasks");
   device_option(check);
   check->callback(callback(check_tasks));
 
   CLI::App* create = command->add_subcommand("new", "A new task folder and kernels to edit.");
   create->add_option("id", arguments->id, "Id: lower-case letters, digits and dashes")->required();
-  create
-      ->add_option("--suite", arguments->out, "Suite that the task joins (created if new)")
+  create->add_option("--suite", arguments->out, "Suite that the task joins (created if new)")
       ->default_val("my-suite");
   create->callback(callback(new_task));
 

@@ -58,19 +58,26 @@ uint64_t derived_seed(uint64_t seed, const std::string& case_name) {
 
 Outcome outcome_of(CompileFailure::Kind kind) {
   switch (kind) {
-    case CompileFailure::Kind::no_code: return Outcome::no_code;
-    case CompileFailure::Kind::rejected: return Outcome::rejected;
-    case CompileFailure::Kind::compile_error: return Outcome::compile_error;
-    case CompileFailure::Kind::timeout: return Outcome::timeout;
+    case CompileFailure::Kind::no_code:
+      return Outcome::no_code;
+    case CompileFailure::Kind::rejected:
+      return Outcome::rejected;
+    case CompileFailure::Kind::compile_error:
+      return Outcome::compile_error;
+    case CompileFailure::Kind::timeout:
+      return Outcome::timeout;
   }
   return Outcome::harness_error;
 }
 
 Outcome outcome_of(RecordFailure::Kind kind) {
   switch (kind) {
-    case RecordFailure::Kind::record_error: return Outcome::record_error;
-    case RecordFailure::Kind::launch_error: return Outcome::launch_error;
-    case RecordFailure::Kind::timeout: return Outcome::timeout;
+    case RecordFailure::Kind::record_error:
+      return Outcome::record_error;
+    case RecordFailure::Kind::launch_error:
+      return Outcome::launch_error;
+    case RecordFailure::Kind::timeout:
+      return Outcome::timeout;
   }
   return Outcome::harness_error;
 }
@@ -79,11 +86,16 @@ Outcome outcome_of(RecordFailure::Kind kind) {
 
 std::string_view name(Stage stage) {
   switch (stage) {
-    case Stage::extract: return "extract";
-    case Stage::compile: return "compile";
-    case Stage::record: return "record";
-    case Stage::check: return "check";
-    case Stage::done: return "done";
+    case Stage::extract:
+      return "extract";
+    case Stage::compile:
+      return "compile";
+    case Stage::record:
+      return "record";
+    case Stage::check:
+      return "check";
+    case Stage::done:
+      return "done";
   }
   return "done";
 }
@@ -143,9 +155,9 @@ Evaluation Evaluator::evaluate(const Task& task, const Candidate& candidate,
   if (extract(story) && compile(story)) {
     // Artifact in hand: from here on every case has its own verdict.
     for (const CaseSpec& spec : task.cases) {
-      const bool wanted = options.cases.empty()
-                              ? spec.role == Role::test && (device_.id != "virtual" || spec.on_virtual)
-                              : std::ranges::count(options.cases, spec.name) > 0;
+      const bool wanted = options.cases.empty() ? spec.role == Role::test &&
+                                                      (device_.id != "virtual" || spec.on_virtual)
+                                                : std::ranges::count(options.cases, spec.name) > 0;
       if (wanted && !run_case(story, spec)) break;
     }
     conclude(story);
@@ -319,9 +331,8 @@ Result<std::shared_ptr<const Artifact>> Evaluator::reference_artifact(const Task
   request.want_cubin = device_.id != "virtual";
   ASSIGN_OR_RETURN(const CompileOutcome outcome, compiler_->compile(request));
   if (outcome.failure)
-    return Error{ErrorKind::internal,
-                 fmt::format("reference.cu of task {} does not compile: {}", task.id,
-                             outcome.failure->explanation)};
+    return Error{ErrorKind::internal, fmt::format("reference.cu of task {} does not compile: {}",
+                                                  task.id, outcome.failure->explanation)};
   const std::lock_guard lock(mutex_);
   return reference_artifacts_[task.id] = outcome.artifact;
 }

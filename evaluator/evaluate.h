@@ -27,13 +27,13 @@ struct Candidate {
 };
 
 struct EvaluateOptions {
-  std::vector<std::string> cases;      // names; empty: all test cases fit for the device
-  std::optional<uint64_t> seed;        // for repeating an evaluation; else drawn at random
-  int repeats = 2;                     // runs on the same input
+  std::vector<std::string> cases;  // names; empty: all test cases fit for the device
+  std::optional<uint64_t> seed;    // for repeating an evaluation; else drawn at random
+  int repeats = 2;                 // runs on the same input
   RunOptions run;
-  bool keep_plan = false;              // CaseResult::plan_json
-  bool keep_outputs = false;           // CheckReport::outputs
-  bool keep_expected = false;          // CheckReport::inputs and ::expected too
+  bool keep_plan = false;      // CaseResult::plan_json
+  bool keep_outputs = false;   // CheckReport::outputs
+  bool keep_expected = false;  // CheckReport::inputs and ::expected too
 };
 
 struct CaseResult {
@@ -83,7 +83,7 @@ class Evaluator {
   struct Options {
     std::string device = "virtual";
     std::string arch = "sm_90";
-    int runners = 1;           // processes that hold the device
+    int runners = 1;             // processes that hold the device
     int threads_per_runner = 0;  // CPU threads of a virtual device; 0: cores / runners
     CompilerOptions compiler;
   };

@@ -72,7 +72,7 @@ std::vector<Block> fenced_blocks(std::string_view text) {
 }
 
 bool is_cuda_label(std::string_view label) {
-  static constexpr std::array<std::string_view, 7> labels = {"cuda", "cu",  "cpp", "c++",
+  static constexpr std::array<std::string_view, 7> labels = {"cuda", "cu",   "cpp", "c++",
                                                              "c",    "CUDA", "C++"};
   for (const std::string_view known : labels)
     if (label == known) return true;
@@ -91,7 +91,7 @@ const Block* best_block(const std::vector<Block>& blocks, std::string_view marke
 
 bool looks_like_code(std::string_view text) {
   static constexpr std::array<std::string_view, 12> starts = {
-      "#",      "//",     "/*",        "extern", "template", "__global__",
+      "#",      "//",     "/*",        "extern", "template",  "__global__",
       "using ", "static", "namespace", "struct", "constexpr", "__device__"};
   const std::string_view head = trimmed(text);
   for (const std::string_view start : starts)

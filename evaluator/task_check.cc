@@ -91,11 +91,9 @@ class TaskChecker {
       if (tensor.direction == Direction::out || sensitive_.contains(tensor.name)) continue;
       BoundCase changed = bound;
       changed.tensors[i].fill.ordinal += kOtherOrdinal;
-      ASSIGN_OR_RETURN(const CheckReport report,
-                       evaluator_.run_reference(task_, changed, kSeed));
+      ASSIGN_OR_RETURN(const CheckReport report, evaluator_.run_reference(task_, changed, kSeed));
       if (report.expected != base.expected) sensitive_.insert(tensor.name);
-      if (report.inputs.at(tensor.name) != base.inputs.at(tensor.name))
-        varied_.insert(tensor.name);
+      if (report.inputs.at(tensor.name) != base.inputs.at(tensor.name)) varied_.insert(tensor.name);
     }
     return {};
   }
@@ -151,8 +149,8 @@ class TaskChecker {
     ASSIGN_OR_RETURN(const Candidate candidate, Evaluator::reference_kernel(task_, kernel));
     const Evaluation evaluation = evaluator_.evaluate(task_, candidate, {}, listener_);
     if (evaluation.outcome == Outcome::harness_error)
-      return Error{ErrorKind::internal, fmt::format("{}.cu of task {}: {}", kernel, task_.id,
-                                                    evaluation.explanation)};
+      return Error{ErrorKind::internal,
+                   fmt::format("{}.cu of task {}: {}", kernel, task_.id, evaluation.explanation)};
     double margin = 0;
     for (const CaseResult& result : evaluation.cases)
       for (const TensorComparison& tensor : result.report.comparisons)
@@ -180,9 +178,7 @@ class TaskChecker {
 
 }  // namespace
 
-bool TaskCheck::passed() const {
-  return std::ranges::all_of(findings, &TaskFinding::ok);
-}
+bool TaskCheck::passed() const { return std::ranges::all_of(findings, &TaskFinding::ok); }
 
 Result<TaskCheck> check_task(Evaluator& evaluator, const Task& task,
                              const StageListener& listener) {

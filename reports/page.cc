@@ -38,8 +38,7 @@ std::string table_row(const EvaluationSummary& row) {
       "<td class=\"number\">{}</td></tr>\n",
       html_escape(row.task_id), row.id, html_escape(row.candidate), verdict_class(row.outcome),
       name(row.outcome), html_escape(row.reason), row.cases_correct, row.cases_total,
-      margin(row.max_bound_ratio), short_count(row.lane_instructions),
-      short_duration(row.wall_ms));
+      margin(row.max_bound_ratio), short_count(row.lane_instructions), short_duration(row.wall_ms));
 }
 
 Result<std::string> details(const Store& store, const EvaluationSummary& row) {
@@ -77,10 +76,11 @@ Result<std::string> details(const Store& store, const EvaluationSummary& row) {
 /// Length of the valid UTF-8 sequence at the start of `text`, or 0.
 size_t sequence_length(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
-  const size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2
-                                      : lead >= 0xE0 && lead < 0xF0   ? 3
-                                      : lead >= 0xF0 && lead < 0xF5   ? 4
-                                                                      : 0;
+  const size_t length = lead < 0x80                   ? 1
+                        : lead >= 0xC2 && lead < 0xE0 ? 2
+                        : lead >= 0xE0 && lead < 0xF0 ? 3
+                        : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                      : 0;
   if (length == 0 || length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i)
     if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
@@ -100,12 +100,23 @@ std::string html_escape(std::string_view text) {
       continue;
     }
     switch (text[0]) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      case '\'': escaped += "&#39;"; break;
-      default: escaped += text.substr(0, length);
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\'':
+        escaped += "&#39;";
+        break;
+      default:
+        escaped += text.substr(0, length);
     }
     text.remove_prefix(length);
   }

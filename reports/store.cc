@@ -144,9 +144,12 @@ std::string utc_now() {
 
 const char* name(Diagnostic::Severity severity) {
   switch (severity) {
-    case Diagnostic::Severity::note: return "note";
-    case Diagnostic::Severity::warning: return "warning";
-    case Diagnostic::Severity::error: return "error";
+    case Diagnostic::Severity::note:
+      return "note";
+    case Diagnostic::Severity::warning:
+      return "warning";
+    case Diagnostic::Severity::error:
+      return "error";
   }
   return "error";
 }
@@ -238,8 +241,8 @@ Result<void> add_diagnostics(sqlite3* database, int64_t evaluation_id,
                              const std::vector<Diagnostic>& diagnostics) {
   for (const Diagnostic& diagnostic : diagnostics) {
     Statement insert(database, "INSERT INTO diagnostics VALUES (?, ?, ?, ?, ?)");
-    insert << evaluation_id << name(diagnostic.severity) << diagnostic.line
-           << diagnostic.column << diagnostic.message;
+    insert << evaluation_id << name(diagnostic.severity) << diagnostic.line << diagnostic.column
+           << diagnostic.message;
     RETURN_IF_ERROR(insert.run());
   }
   return {};
@@ -405,8 +408,7 @@ Result<std::vector<EvaluationSummary>> Store::select(const std::string& where,
 }
 
 Result<std::optional<EvaluationSummary>> Store::find(const EvaluationKey& key) const {
-  ASSIGN_OR_RETURN(auto rows,
-                   select("WHERE key = ? AND outcome <> 'harness_error'", key.digest()));
+  ASSIGN_OR_RETURN(auto rows, select("WHERE key = ? AND outcome <> 'harness_error'", key.digest()));
   if (rows.empty()) return std::optional<EvaluationSummary>();
   return std::optional<EvaluationSummary>(std::move(rows.front()));
 }

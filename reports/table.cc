@@ -45,11 +45,12 @@ std::string Table::text(size_t width) const {
   std::vector<size_t> widths(columns);
   for (size_t column = 0; column < columns; ++column) {
     widths[column] = characters(header_[column]);
-    for (const auto& row : rows_) widths[column] = std::max(widths[column], characters(row[column]));
+    for (const auto& row : rows_)
+      widths[column] = std::max(widths[column], characters(row[column]));
   }
   size_t before_last = 0;
   for (size_t column = 0; column + 1 < columns; ++column) before_last += widths[column] + 2;
-  const size_t room = width == 0             ? widths.back()
+  const size_t room = width == 0                ? widths.back()
                       : width > before_last + 8 ? width - before_last
                                                 : 8;
 

@@ -19,8 +19,8 @@ struct Kernel {
   std::string name;       // the symbol, mangled
   std::string demangled;  // for people
   std::vector<KernelParameter> parameters;
-  uint32_t registers = 0;            // per thread
-  uint32_t spill_store_bytes = 0;    // per thread
+  uint32_t registers = 0;          // per thread
+  uint32_t spill_store_bytes = 0;  // per thread
   uint32_t spill_load_bytes = 0;
   uint32_t stack_bytes = 0;          // local memory per thread
   uint32_t static_shared_bytes = 0;  // per block
@@ -52,7 +52,7 @@ struct Artifact {
   std::vector<Diagnostic> diagnostics;  // warnings; deduplicated
   std::string log;                      // the compilers' own words
   bool from_cache = false;
-  double compile_ms = 0;                // wall time of the compilation that made it
+  double compile_ms = 0;  // wall time of the compilation that made it
 
   const Kernel* find_kernel(const std::string& name) const {
     for (const Kernel& kernel : kernels)

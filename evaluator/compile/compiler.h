@@ -12,13 +12,13 @@
 namespace assay {
 
 struct CompileRequest {
-  std::string source;                   // bytes as the candidate gave them
+  std::string source;                      // bytes as the candidate gave them
   std::string file_name = "candidate.cu";  // as diagnostics and #line name it
   std::string arch = "sm_90";
   /// Appended to the host pass only: defines assay_solve, through which the recorder calls solve
   /// (entry.h makes it from the task's signature).
   std::string entry;
-  bool want_cubin = true;               // false: PTX and launcher only (the virtual device)
+  bool want_cubin = true;  // false: PTX and launcher only (the virtual device)
 };
 
 /// Why there is no artifact, and whose fault it is: rejected (not UTF-8, too large, includes
@@ -38,8 +38,8 @@ struct CompileOutcome {
 };
 
 struct CompilerOptions {
-  bool use_nvrtc = true;   // device pass by NVRTC with precompiled headers; else nvcc
-  bool use_cache = true;   // content-addressed, in cache_folder()/artifacts
+  bool use_nvrtc = true;  // device pass by NVRTC with precompiled headers; else nvcc
+  bool use_cache = true;  // content-addressed, in cache_folder()/artifacts
   std::chrono::milliseconds time_limit{60'000};  // processor time of one compilation
 };
 

@@ -22,16 +22,16 @@ namespace assay {
 /// What stopped a kernel. The candidate's doing, except `unsupported`, which is ours.
 struct Fault {
   enum class Kind {
-    launch_failed,       // the configuration cannot run on this device -> launch_error
-    illegal_address,     // -> runtime_fault, like the next five
+    launch_failed,    // the configuration cannot run on this device -> launch_error
+    illegal_address,  // -> runtime_fault, like the next five
     misaligned_address,
     trap,
     assertion,
-    divergent_barrier,   // a barrier that not all threads of the block can reach
+    divergent_barrier,  // a barrier that not all threads of the block can reach
     stack_overflow,
-    shared_race,         // the result depends on the order of warps -> nondeterministic
-    timeout,             // instruction budget or deadline -> timeout
-    unsupported,         // an instruction the virtual device does not know -> harness_error
+    shared_race,  // the result depends on the order of warps -> nondeterministic
+    timeout,      // instruction budget or deadline -> timeout
+    unsupported,  // an instruction the virtual device does not know -> harness_error
   };
   Kind kind = Kind::illegal_address;
   std::string reason;       // machine-readable, "illegal_address" ...
@@ -45,9 +45,9 @@ const char* name(Fault::Kind kind);
 /// Counts of one launch (virtual device; zero on hardware).
 struct LaunchStatistics {
   std::string kernel;
-  uint64_t lane_instructions = 0;   // instructions times active lanes
+  uint64_t lane_instructions = 0;  // instructions times active lanes
   uint64_t warp_instructions = 0;
-  uint64_t global_load_sectors = 0;   // 32-byte sectors, after coalescing within a warp
+  uint64_t global_load_sectors = 0;  // 32-byte sectors, after coalescing within a warp
   uint64_t global_store_sectors = 0;
   uint64_t shared_bank_conflicts = 0;  // extra wavefronts
   uint64_t uninitialised_shared_reads = 0;
@@ -72,7 +72,7 @@ struct RunReport {
 
 /// A device allocation with red zones on both sides. Owned by the Device.
 struct Buffer {
-  uint32_t id = 0;      // 0: none
+  uint32_t id = 0;  // 0: none
   uint64_t address = 0;
   uint64_t bytes = 0;
 };

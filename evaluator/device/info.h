@@ -21,7 +21,7 @@ struct DeviceInfo {
   uint32_t max_blocks_per_multiprocessor = 32;
   uint32_t registers_per_block = 65536;
   uint32_t registers_per_multiprocessor = 65536;
-  uint32_t shared_per_block_bytes = 48 << 10;         // without opting in
+  uint32_t shared_per_block_bytes = 48 << 10;  // without opting in
   uint32_t shared_per_block_optin_bytes = 227 << 10;
   uint32_t shared_per_multiprocessor_bytes = 228 << 10;
   uint32_t shared_reserved_per_block_bytes = 1 << 10;

@@ -120,7 +120,8 @@ struct LaunchPlan {
   std::string digest() const;
 };
 
-/// The stable form that --keep-plan writes; docs/launch-plan.md describes it. Bytes are hexadecimal.
+/// The stable form that --keep-plan writes; docs/launch-plan.md describes it. Bytes are
+/// hexadecimal.
 void to_json(nlohmann::json& json, const LaunchPlan& plan);
 
 /// Parses untrusted text with bounds on every count and size (limits in plan.cc).

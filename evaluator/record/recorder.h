@@ -26,8 +26,8 @@ struct RecordFailure {
 struct RecordOutcome {
   std::optional<LaunchPlan> plan;  // set exactly when `failure` is not
   std::optional<RecordFailure> failure;
-  std::string output;     // what solve() printed, truncated
-  double record_ms = 0;   // both recordings
+  std::string output;    // what solve() printed, truncated
+  double record_ms = 0;  // both recordings
 };
 
 /// Records solve() for one case, twice with different fake addresses, for `target` (device

@@ -12,22 +12,53 @@ namespace {
 /// the sheets print with sparsity). Sources: NVIDIA's data sheets of A100, H100, H200, L40S.
 const std::array<DeviceProfile, 4>& sheets() {
   static const std::array<DeviceProfile, 4> table = {{
-      {"H200", "datasheet", 4.8e12,
-       {{"fp64", 34e12}, {"fp32", 67e12}, {"int32", 33.5e12}, {"tf32", 495e12}, {"tc16", 990e12},
-        {"fp8", 1979e12}, {"int8", 1979e12}},
-       0, 60ull << 20},
-      {"H100", "datasheet", 3.35e12,
-       {{"fp64", 34e12}, {"fp32", 67e12}, {"int32", 33.5e12}, {"tf32", 495e12}, {"tc16", 990e12},
-        {"fp8", 1979e12}, {"int8", 1979e12}},
-       0, 50ull << 20},
-      {"A100", "datasheet", 2.04e12,
-       {{"fp64", 9.7e12}, {"fp32", 19.5e12}, {"int32", 19.5e12}, {"tf32", 156e12},
-        {"tc16", 312e12}, {"int8", 624e12}},
-       0, 40ull << 20},
-      {"L40S", "datasheet", 0.864e12,
-       {{"fp64", 1.4e12}, {"fp32", 91.6e12}, {"int32", 45.8e12}, {"tf32", 183e12},
-        {"tc16", 362e12}, {"fp8", 733e12}, {"int8", 733e12}},
-       0, 96ull << 20},
+      {"H200",
+       "datasheet",
+       4.8e12,
+       {{"fp64", 34e12},
+        {"fp32", 67e12},
+        {"int32", 33.5e12},
+        {"tf32", 495e12},
+        {"tc16", 990e12},
+        {"fp8", 1979e12},
+        {"int8", 1979e12}},
+       0,
+       60ull << 20},
+      {"H100",
+       "datasheet",
+       3.35e12,
+       {{"fp64", 34e12},
+        {"fp32", 67e12},
+        {"int32", 33.5e12},
+        {"tf32", 495e12},
+        {"tc16", 990e12},
+        {"fp8", 1979e12},
+        {"int8", 1979e12}},
+       0,
+       50ull << 20},
+      {"A100",
+       "datasheet",
+       2.04e12,
+       {{"fp64", 9.7e12},
+        {"fp32", 19.5e12},
+        {"int32", 19.5e12},
+        {"tf32", 156e12},
+        {"tc16", 312e12},
+        {"int8", 624e12}},
+       0,
+       40ull << 20},
+      {"L40S",
+       "datasheet",
+       0.864e12,
+       {{"fp64", 1.4e12},
+        {"fp32", 91.6e12},
+        {"int32", 45.8e12},
+        {"tf32", 183e12},
+        {"tc16", 362e12},
+        {"fp8", 733e12},
+        {"int8", 733e12}},
+       0,
+       96ull << 20},
   }};
   return table;
 }
@@ -70,8 +101,8 @@ double roofline_us(const BoundCase& bound, const std::string& unit, const Device
   return std::max(memory_us, compute_us(bound, unit, profile));
 }
 
-double burst_floor_us(const BoundCase& bound, const std::string& unit,
-                      const DeviceProfile& profile, uint32_t calls) {
+double burst_floor_us(const BoundCase& bound, const std::string& unit, const DeviceProfile& profile,
+                      uint32_t calls) {
   const double traffic =
       std::max(0.0, calls * bound.bytes - 2 * static_cast<double>(profile.l2_bytes));
   const double memory_us =

@@ -14,12 +14,12 @@ namespace assay {
 /// Rates of a device: of the data sheet (what is possible) or as measured by `assay calibrate`
 /// (what is reachable). Unknown rates are 0.
 struct DeviceProfile {
-  std::string device;   // name as the driver gives it
-  std::string source;   // "datasheet" or "measured"
-  double bytes_per_second = 0;              // device memory, read plus write
+  std::string device;                        // name as the driver gives it
+  std::string source;                        // "datasheet" or "measured"
+  double bytes_per_second = 0;               // device memory, read plus write
   std::map<std::string, double> per_second;  // unit ("fp32", "tc16", "tf32", "fp8", "int8", ...) ->
                                              // operations per second, dense
-  double launch_us = 0;  // an empty kernel in a graph chain
+  double launch_us = 0;                      // an empty kernel in a graph chain
   uint64_t l2_bytes = 0;
 };
 void to_json(nlohmann::json& json, const DeviceProfile& profile);
@@ -34,7 +34,7 @@ double roofline_us(const BoundCase& bound, const std::string& unit, const Device
 
 /// Least time of a burst of `calls` calls on distinct slots: of the traffic, two caches' worth may
 /// have stayed in L2.
-double burst_floor_us(const BoundCase& bound, const std::string& unit,
-                      const DeviceProfile& profile, uint32_t calls);
+double burst_floor_us(const BoundCase& bound, const std::string& unit, const DeviceProfile& profile,
+                      uint32_t calls);
 
 }  // namespace assay

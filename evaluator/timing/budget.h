@@ -9,10 +9,10 @@ namespace assay {
 
 struct TimingBudget {
   std::string name;
-  double burst_ms = 2.5;          // aim for K * t of one burst
-  double cap_seconds = 2;         // timed GPU time per case
-  double half_width = 0.005;      // of the 95 % interval of the log speedup
-  int first_look_blocks = 12;     // blocks before the stopping rule is asked
+  double burst_ms = 2.5;       // aim for K * t of one burst
+  double cap_seconds = 2;      // timed GPU time per case
+  double half_width = 0.005;   // of the 95 % interval of the log speedup
+  int first_look_blocks = 12;  // blocks before the stopping rule is asked
   double warm_up_min_ms = 300;
   double warm_up_cap_ms = 3000;
   bool verify_every_burst = true;  // else only bursts in which the candidate runs first

@@ -85,8 +85,8 @@ class Measurement {
         if (report_.violation) return {};
         const double call_ms = std::max(sample.elapsed_ms / calls(side), 1e-5);
         const double wanted = std::ceil(budget_.burst_ms / call_ms);
-        calls(side) = static_cast<uint32_t>(
-            std::clamp(wanted, 1.0, static_cast<double>(std::min(kMaxCalls, stopwatch_.max_calls()))));
+        calls(side) = static_cast<uint32_t>(std::clamp(
+            wanted, 1.0, static_cast<double>(std::min(kMaxCalls, stopwatch_.max_calls()))));
         call_ms_[static_cast<size_t>(side)] = call_ms;
       }
     }
@@ -194,8 +194,7 @@ class Measurement {
     const bool spent = report_.gpu_ms >= 1e3 * budget_.cap_seconds;
     if (report_.blocks >= 10 && report_.rejected_blocks > kMaxRejected * report_.blocks)
       return stop("unstable");
-    if (accepted >= budget_.first_look_blocks &&
-        (accepted - budget_.first_look_blocks) % 4 == 0 &&
+    if (accepted >= budget_.first_look_blocks && (accepted - budget_.first_look_blocks) % 4 == 0 &&
         interval().half_width() <= budget_.half_width &&
         statistics::autocorrelation(log_ratios_) < 0.3)
       return stop("interval");

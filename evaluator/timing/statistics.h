@@ -20,7 +20,8 @@ struct Interval {
 /// A confidence interval (about `level`) of the median of independent values. Below 20 values:
 /// order statistics, the narrowest symmetric pair whose binomial coverage reaches the level (the
 /// extremes where none does). From 20 on: the hull of that and of a percentile bootstrap with 2000
-/// resamples drawn from `seed`; the bootstrap alone covers only 91 % at 24 values. Fewer than 2 values give an infinite interval.
+/// resamples drawn from `seed`; the bootstrap alone covers only 91 % at 24 values. Fewer than 2
+/// values give an infinite interval.
 Interval median_interval(std::span<const double> values, double level = 0.95, uint64_t seed = 1);
 
 /// Coverage of the interval from the k-th smallest to the k-th largest of n values, as an interval

@@ -42,8 +42,7 @@ class Stopwatch {
   /// Compares all outputs of the candidate's last burst with what the baseline computes from the
   /// same generation. `baseline_ran`: the baseline's last burst was on this generation, after the
   /// candidate's; otherwise it is run again, untimed.
-  virtual Result<std::optional<TimingViolation>> verify(uint32_t generation,
-                                                        bool baseline_ran) = 0;
+  virtual Result<std::optional<TimingViolation>> verify(uint32_t generation, bool baseline_ran) = 0;
 
   /// After the last block: input hashes, red zones, unused slots.
   virtual Result<std::optional<TimingViolation>> final_check() = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <iostream>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -25,6 +26,7 @@ struct Known {
   std::string reason;
   std::string says;
   std::string only_case;
+  std::string gap;  // why the verdict is known to be another one for now
   std::string source;
 };
 
@@ -44,6 +46,7 @@ Known read_known(const fs::path& path) {
     if (key == "reason") known.reason = value;
     if (key == "says") known.says = value;
     if (key == "case") known.only_case = value;
+    if (key == "gap") known.gap = value;
   }
   return known;
 }
@@ -99,9 +102,14 @@ TEST_F(CandidatesTest, EveryKnownCandidateGetsItsOutcomeAndReason) {
   const auto work = [&] {
     for (size_t i = next++; i < known.size(); i = next++) {
       const Known& candidate = known[i];
-      const Evaluation evaluation =
-          evaluate(candidate.task, candidate.source, candidate.only_case);
+      const Evaluation evaluation = evaluate(candidate.task, candidate.source, candidate.only_case);
       const std::lock_guard lock(mutex);
+      if (!candidate.gap.empty()) {
+        std::cout << "known gap: " << candidate.file << ": " << candidate.gap << '\n';
+        EXPECT_NE(name(evaluation.outcome), candidate.expect)
+            << candidate.file << " gets its outcome now: remove its gap line";
+        continue;
+      }
       EXPECT_EQ(name(evaluation.outcome), candidate.expect)
           << candidate.file << ": " << evaluation.reason << ": " << evaluation.explanation;
       EXPECT_EQ(evaluation.reason, candidate.reason)
@@ -132,8 +140,7 @@ TEST_F(CandidatesTest, ACandidateOfTenMegabytesIsRejected) {
 TEST_F(CandidatesTest, AModelsAnswerIsEvaluatedByItsCodeBlock) {
   const Candidate naive = *Evaluator::reference_kernel(tasks_->at("vector-add"), "naive");
   const Candidate answer{"answer", "Here it is:\n```cuda\n" + naive.source + "\n```\nDone.", true};
-  const Evaluation evaluation =
-      evaluator_->evaluate(tasks_->at("vector-add"), answer, options());
+  const Evaluation evaluation = evaluator_->evaluate(tasks_->at("vector-add"), answer, options());
   EXPECT_EQ(evaluation.outcome, Outcome::correct) << evaluation.explanation;
   EXPECT_EQ(evaluation.extraction, "fenced_block");
 }
@@ -168,8 +175,7 @@ TEST_F(CandidatesTest, NoExplanationHoldsAnExpectedValueOrTheSeed) {
                         "extern \"C\" void solve(const float*, const float*, float* c, int n, "
                         "cudaStream_t s) { k<<<(n + 255) / 256, 256, 0, s>>>(c, n); }",
                         false};
-  const Evaluation evaluation =
-      evaluator_->evaluate(tasks_->at("vector-add"), wrong, seeded);
+  const Evaluation evaluation = evaluator_->evaluate(tasks_->at("vector-add"), wrong, seeded);
   EXPECT_EQ(evaluation.outcome, Outcome::wrong_output);
   EXPECT_EQ(evaluation.explanation.find("123456789"), std::string::npos);
   EXPECT_TRUE(evaluation.cases[0].report.expected.empty());

@@ -14,8 +14,8 @@ TEST(ExtractCode, TakesTheLastBlockThatDefinesSolve) {
 }
 
 TEST(ExtractCode, IgnoresWhatTheModelThought) {
-  const auto extraction =
-      extract_code("<think>\n```cuda\nvoid solve() { wrong }\n```\n</think>\n```\nvoid solve() {}\n```");
+  const auto extraction = extract_code(
+      "<think>\n```cuda\nvoid solve() { wrong }\n```\n</think>\n```\nvoid solve() {}\n```");
   EXPECT_EQ(extraction.code, "void solve() {}\n");
 }
 

@@ -107,7 +107,8 @@ void compare(Bench& bench, const char* kernel, int (*function)(int)) {
   bench.tensor("o", std::vector<int>(n, -1));
   ASSERT_EQ(fault_of(bench.launch(kernel, {4}, {128}, Pointer{"o"}, n)), "") << kernel;
   const auto o = bench.read<int>("o");
-  for (int i = 0; i < n; ++i) ASSERT_EQ(o[static_cast<size_t>(i)], function(i)) << kernel << " " << i;
+  for (int i = 0; i < n; ++i)
+    ASSERT_EQ(o[static_cast<size_t>(i)], function(i)) << kernel << " " << i;
 }
 
 TEST_P(Control, FunctionsGiveTheSameAsOnTheHost) {
@@ -198,7 +199,8 @@ TEST_P(Control, LanesThatWaitForAnotherLaneLetItRun) {
   bench.options.instruction_budget = 100'000'000;
   bench.tensor("o", std::vector<int>(32));
   bench.tensor("flag", std::vector<int>(1));
-  ASSERT_EQ(fault_of(bench.launch("wait_for_a_lane", {1}, {32}, Pointer{"o"}, Pointer{"flag"})), "");
+  ASSERT_EQ(fault_of(bench.launch("wait_for_a_lane", {1}, {32}, Pointer{"o"}, Pointer{"flag"})),
+            "");
   EXPECT_EQ(bench.read<int>("o"), std::vector<int>(32, 5));
 }
 

@@ -158,9 +158,10 @@ TEST(FirstKernels, SaysWhereAKernelReadsPastTheEnd) {
   ASSERT_TRUE(report.fault.has_value());
   EXPECT_EQ(report.fault->kind, Fault::Kind::illegal_address);
   EXPECT_EQ(report.fault->source_line, 4u);
-  EXPECT_EQ(report.fault->explanation,
-            "kernel vector_add, block (7,0,0), thread (104,0,0), line 4: reads 4 bytes directly past "
-            "the end of tensor b (4000 bytes) (instruction ld.global.f32)");
+  EXPECT_EQ(
+      report.fault->explanation,
+      "kernel vector_add, block (7,0,0), thread (104,0,0), line 4: reads 4 bytes directly past "
+      "the end of tensor b (4000 bytes) (instruction ld.global.f32)");
 }
 
 }  // namespace

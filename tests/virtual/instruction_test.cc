@@ -17,8 +17,8 @@ using rig::Bench;
 using rig::fault_of;
 using rig::Pointer;
 
-/// Operands a, b, c are in %h1.. (16 bits), %r1.. (32), %l1.. (64), %f1.. and %d1..; the result goes
-/// to register 0 of the kind that `result` names (p: predicate).
+/// Operands a, b, c are in %h1.. (16 bits), %r1.. (32), %l1.. (64), %f1.. and %d1..; the result
+/// goes to register 0 of the kind that `result` names (p: predicate).
 struct Case {
   const char* text;
   char result;
@@ -303,15 +303,28 @@ const Case kCases[] = {
 std::string kernel_text(size_t index, const Case& test) {
   const char* store = "";
   switch (test.result) {
-    case 'h': store = "cvt.u64.u16 %l9, %h0;"; break;
-    case 'r': store = "cvt.u64.u32 %l9, %r0;"; break;
-    case 'l': store = "mov.u64 %l9, %l0;"; break;
-    case 'f': store = "mov.b32 %r9, %f0; cvt.u64.u32 %l9, %r9;"; break;
-    case 'd': store = "mov.b64 %l9, %d0;"; break;
-    case 'p': store = "selp.u64 %l9, 1, 0, %p0;"; break;
+    case 'h':
+      store = "cvt.u64.u16 %l9, %h0;";
+      break;
+    case 'r':
+      store = "cvt.u64.u32 %l9, %r0;";
+      break;
+    case 'l':
+      store = "mov.u64 %l9, %l0;";
+      break;
+    case 'f':
+      store = "mov.b32 %r9, %f0; cvt.u64.u32 %l9, %r9;";
+      break;
+    case 'd':
+      store = "mov.b64 %l9, %d0;";
+      break;
+    case 'p':
+      store = "selp.u64 %l9, 1, 0, %p0;";
+      break;
   }
   std::string text = fmt::format(
-      ".visible .entry k{}(.param .u64 a, .param .u64 b, .param .u64 c, .param .u64 o)\n{{\n", index);
+      ".visible .entry k{}(.param .u64 a, .param .u64 b, .param .u64 c, .param .u64 o)\n{{\n",
+      index);
   text += R"(
 .reg .pred %p<8>; .reg .b16 %h<8>; .reg .b32 %r<16>; .reg .b64 %l<16>; .reg .f32 %f<8>; .reg .f64 %d<8>;
 mov.u32 %r8, %tid.x; mul.wide.u32 %l8, %r8, 8;
@@ -329,12 +342,39 @@ mov.b64 %d1, %l1; mov.b64 %d2, %l2; mov.b64 %d3, %l3;
 
 /// Corner values, pairs of them, and random words; 45 x 3 threads, so that warps are partial.
 std::vector<uint64_t> operands(unsigned seed) {
-  const uint64_t corners[] = {0, 1, 2, 5, 31, 32, 33, 63, 64, 0x7f, 0x80, 0xff, 0x7fff, 0x8000,
-                              0xffff, 0x7fffffff, 0x80000000u, 0xffffffffu, 0x3f800000, 0xbf800000,
-                              0x7f800000, 0xff800000u, 0x00000001, 0x3f8ccccd, 0x4b000001,
-                              0x7fffffffffffffffu, 0x8000000000000000u, ~uint64_t{0},
-                              0x3ff0000000000000, 0xc008000000000000, 0x7ff0000000000000,
-                              0x4059000042c80000, 0x4000000040490fdb};
+  const uint64_t corners[] = {0,
+                              1,
+                              2,
+                              5,
+                              31,
+                              32,
+                              33,
+                              63,
+                              64,
+                              0x7f,
+                              0x80,
+                              0xff,
+                              0x7fff,
+                              0x8000,
+                              0xffff,
+                              0x7fffffff,
+                              0x80000000u,
+                              0xffffffffu,
+                              0x3f800000,
+                              0xbf800000,
+                              0x7f800000,
+                              0xff800000u,
+                              0x00000001,
+                              0x3f8ccccd,
+                              0x4b000001,
+                              0x7fffffffffffffffu,
+                              0x8000000000000000u,
+                              ~uint64_t{0},
+                              0x3ff0000000000000,
+                              0xc008000000000000,
+                              0x7ff0000000000000,
+                              0x4059000042c80000,
+                              0x4000000040490fdb};
   std::mt19937_64 random(seed);
   std::vector<uint64_t> values;
   for (size_t i = 0; i < 135; ++i) {

@@ -99,7 +99,7 @@ inline std::string fault_of(const RunReport& report) {
 
 }  // namespace assay::rig
 
-#define ASSAY_REQUIRE_PTX(variable, source)                        \
+#define ASSAY_REQUIRE_PTX(variable, source)                                       \
   const std::optional<std::string> variable##_made = assay::rig::compile(source); \
-  if (!variable##_made) GTEST_SKIP() << "no nvcc on this machine"; \
+  if (!variable##_made) GTEST_SKIP() << "no nvcc on this machine";                \
   const std::string& variable = *variable##_made

@@ -84,12 +84,10 @@ Result<std::unique_ptr<Context>> Context::create(int ordinal) {
   std::unique_ptr<Context> context(new Context(*driver));
   CUdevice device = 0;
   RETURN_IF_ERROR(expect(*driver, driver->cuDeviceGet(&device, ordinal), "opening the GPU"));
-  RETURN_IF_ERROR(expect(*driver,
-                         driver->cuCtxCreate_v4(&context->context_, nullptr, CU_CTX_SCHED_SPIN,
-                                                device),
-                         "making a context on the GPU (is it busy with another process?)"));
-  RETURN_IF_ERROR(expect(*driver,
-                         driver->cuStreamCreate(&context->stream_, CU_STREAM_NON_BLOCKING),
+  RETURN_IF_ERROR(expect(
+      *driver, driver->cuCtxCreate_v4(&context->context_, nullptr, CU_CTX_SCHED_SPIN, device),
+      "making a context on the GPU (is it busy with another process?)"));
+  RETURN_IF_ERROR(expect(*driver, driver->cuStreamCreate(&context->stream_, CU_STREAM_NON_BLOCKING),
                          "making a stream"));
   context->info_ = read_info(*driver, device, ordinal);
   RETURN_IF_ERROR(context->restore_limits());

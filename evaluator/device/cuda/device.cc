@@ -48,7 +48,7 @@ class CudaPlan : public PreparedPlan {
   CudaDevice& device_;
   CudaModule& module_;
   const LaunchPlan plan_;
-  std::vector<Buffer> scratch_;        // by allocation; id 0 where it is not scratch
+  std::vector<Buffer> scratch_;         // by allocation; id 0 where it is not scratch
   std::vector<CUdeviceptr> addresses_;  // by allocation; variables are filled in by instantiate()
   std::vector<CUdeviceptr> literals_;   // by operation; 0: none
   CUgraph graph_ = nullptr;
@@ -131,8 +131,7 @@ class CudaDevice : public Device {
     return trusted_->hash(region(buffer), buffer.bytes);
   }
   Result<RedZoneDamage> check_red_zones(const Buffer& buffer) override {
-    ASSIGN_OR_RETURN(RedZoneDamage damage,
-                     trusted_->check_red_zones(region(buffer), buffer.bytes));
+    ASSIGN_OR_RETURN(RedZoneDamage damage, trusted_->check_red_zones(region(buffer), buffer.bytes));
     damage.buffer = allocations_.at(buffer.id).name;
     return damage;
   }
@@ -155,8 +154,7 @@ class CudaDevice : public Device {
 
   Result<std::unique_ptr<PreparedPlan>> prepare(Module& module, const LaunchPlan& plan,
                                                 std::span<const Buffer> arguments) override {
-    auto prepared =
-        std::make_unique<CudaPlan>(*this, static_cast<CudaModule&>(module), plan);
+    auto prepared = std::make_unique<CudaPlan>(*this, static_cast<CudaModule&>(module), plan);
     for (const Allocation& allocation : plan.allocations) {
       Buffer scratch;
       CUdeviceptr address = 0;
@@ -171,14 +169,13 @@ class CudaDevice : public Device {
     }
     for (const Operation& operation : plan.operations) {
       CUdeviceptr literal = 0;
-      if (const auto* copy = std::get_if<Copy>(&operation.action);
-          copy && !copy->literal.empty()) {
-        RETURN_IF_ERROR(check(driver().cuMemAlloc_v2(&literal, copy->literal.size()),
-                              "allocating a literal"));
+      if (const auto* copy = std::get_if<Copy>(&operation.action); copy && !copy->literal.empty()) {
+        RETURN_IF_ERROR(
+            check(driver().cuMemAlloc_v2(&literal, copy->literal.size()), "allocating a literal"));
         prepared->literals_.push_back(literal);
-        RETURN_IF_ERROR(check(
-            driver().cuMemcpyHtoD_v2(literal, copy->literal.data(), copy->literal.size()),
-            "uploading a literal"));
+        RETURN_IF_ERROR(
+            check(driver().cuMemcpyHtoD_v2(literal, copy->literal.data(), copy->literal.size()),
+                  "uploading a literal"));
       } else {
         prepared->literals_.push_back(0);
       }
@@ -200,9 +197,8 @@ class CudaDevice : public Device {
     CUresult result = driver().cuGraphLaunch(plan.executable_, context_->stream());
     if (result == CUDA_SUCCESS)
       result = context_->wait(std::chrono::duration<double>(options.deadline_seconds));
-    report.elapsed_ms = std::chrono::duration<double, std::milli>(
-                            std::chrono::steady_clock::now() - start)
-                            .count();
+    report.elapsed_ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (result == CUDA_SUCCESS) return report;
     healthy_ = false;
     if (result == CUDA_ERROR_NOT_READY) {
@@ -270,13 +266,12 @@ class CudaDevice : public Device {
     RETURN_IF_ERROR(
         check(driver().cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
               "starting a capture"));
-    Result<std::optional<Fault>> captured = capture_plan(
-        driver(), stream, plan.module_, plan.plan_, plan.addresses_, plan.literals_);
+    Result<std::optional<Fault>> captured =
+        capture_plan(driver(), stream, plan.module_, plan.plan_, plan.addresses_, plan.literals_);
     const CUresult ended = driver().cuStreamEndCapture(stream, &plan.graph_);
     if (!captured.ok() || *captured) return captured;
     RETURN_IF_ERROR(check(ended, "ending a capture"));
-    const CUresult result =
-        driver().cuGraphInstantiateWithFlags(&plan.executable_, plan.graph_, 0);
+    const CUresult result = driver().cuGraphInstantiateWithFlags(&plan.executable_, plan.graph_, 0);
     if (result != CUDA_SUCCESS) {
       if (auto fault = fault_of(driver(), result, plan.kernels())) return fault;
       return Error{ErrorKind::device,

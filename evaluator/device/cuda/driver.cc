@@ -14,18 +14,16 @@ Result<const Driver*> load() {
     return Error{ErrorKind::device,
                  "there is no NVIDIA driver on this machine (libcuda.so.1 was not found); use "
                  "--device virtual, or install the driver"};
-#define ASSAY_RESOLVE(function)                                                              \
+#define ASSAY_RESOLVE(function)                                                             \
   driver.function = reinterpret_cast<decltype(driver.function)>(dlsym(library, #function)); \
   if (!driver.function)                                                                     \
-    return Error{ErrorKind::device,                                                         \
-                 "the NVIDIA driver is too old: it lacks " #function                        \
-                 "; assay needs one for CUDA 13 (580 or newer)"};
+    return Error{ErrorKind::device, "the NVIDIA driver is too old: it lacks " #function     \
+                                    "; assay needs one for CUDA 13 (580 or newer)"};
   ASSAY_DRIVER_FUNCTIONS(ASSAY_RESOLVE)
 #undef ASSAY_RESOLVE
   if (const CUresult result = driver.cuInit(0); result != CUDA_SUCCESS)
-    return Error{ErrorKind::device,
-                 fmt::format("the NVIDIA driver found no usable GPU: {}",
-                             describe(driver, result))};
+    return Error{ErrorKind::device, fmt::format("the NVIDIA driver found no usable GPU: {}",
+                                                describe(driver, result))};
   return &driver;
 }
 

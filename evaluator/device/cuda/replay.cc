@@ -41,8 +41,8 @@ class Capture {
         has_successor[dependency] = true;
       }
       RETURN_IF_ERROR(set_frontier(operation.depends_on.empty() ? start_ : frontier));
-      RETURN_IF_ERROR(std::visit(
-          [&](const auto& action) { return add(action, literals_[i]); }, operation.action));
+      RETURN_IF_ERROR(std::visit([&](const auto& action) { return add(action, literals_[i]); },
+                                 operation.action));
       if (fault_) {
         fault_->operation = static_cast<uint32_t>(i);
         return std::move(fault_);
@@ -75,11 +75,11 @@ class Capture {
   Result<void> set_frontier(Frontier frontier) const {
     std::ranges::sort(frontier);
     frontier.erase(std::unique(frontier.begin(), frontier.end()), frontier.end());
-    return expect(driver_,
-                  driver_.cuStreamUpdateCaptureDependencies_v2(stream_, frontier.data(), nullptr,
-                                                               frontier.size(),
-                                                               CU_STREAM_SET_CAPTURE_DEPENDENCIES),
-                  "ordering a capture");
+    return expect(
+        driver_,
+        driver_.cuStreamUpdateCaptureDependencies_v2(
+            stream_, frontier.data(), nullptr, frontier.size(), CU_STREAM_SET_CAPTURE_DEPENDENCIES),
+        "ordering a capture");
   }
 
   CUdeviceptr at(const Location& location) const {
@@ -93,13 +93,12 @@ class Capture {
       const CUdeviceptr address = at(relocation.target);
       std::memcpy(parameters.data() + relocation.offset, &address, sizeof address);
     }
-    for (const TensorMap& map : launch.tensor_maps)
-      RETURN_IF_ERROR(encode(map, parameters));
+    for (const TensorMap& map : launch.tensor_maps) RETURN_IF_ERROR(encode(map, parameters));
 
     if (launch.dynamic_shared_bytes > (48u << 10)) {
-      const CUresult result = driver_.cuFuncSetAttribute(
-          function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-          static_cast<int>(launch.dynamic_shared_bytes));
+      const CUresult result =
+          driver_.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                     static_cast<int>(launch.dynamic_shared_bytes));
       if (result != CUDA_SUCCESS) return refused(result, launch.kernel);
     }
     std::array<CUlaunchAttribute, 3> attributes{};
@@ -132,8 +131,8 @@ class Capture {
     config.attrs = attributes.data();
     config.numAttrs = count;
     size_t size = parameters.size();
-    void* extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, parameters.data(),
-                     CU_LAUNCH_PARAM_BUFFER_SIZE, &size, CU_LAUNCH_PARAM_END};
+    void* extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, parameters.data(), CU_LAUNCH_PARAM_BUFFER_SIZE,
+                     &size, CU_LAUNCH_PARAM_END};
     const CUresult result =
         driver_.cuLaunchKernelEx(&config, function, nullptr, size > 0 ? extra : nullptr);
     return result == CUDA_SUCCESS ? Result<void>() : refused(result, launch.kernel);
@@ -146,17 +145,16 @@ class Capture {
 
   Result<void> encode(const TensorMap& map, std::string& parameters) const {
     CUtensorMap encoded{};
-    RETURN_IF_ERROR(expect(
-        driver_,
-        driver_.cuTensorMapEncodeTiled(
-            &encoded, static_cast<CUtensorMapDataType>(map.data_type), map.rank,
-            reinterpret_cast<void*>(at(map.base)), map.dimensions.data(), map.strides_bytes.data(),
-            map.box.data(), map.element_strides.data(),
-            static_cast<CUtensorMapInterleave>(map.interleave),
-            static_cast<CUtensorMapSwizzle>(map.swizzle),
-            static_cast<CUtensorMapL2promotion>(map.l2_promotion),
-            static_cast<CUtensorMapFloatOOBfill>(map.oob_fill)),
-        "encoding a tensor map"));
+    RETURN_IF_ERROR(expect(driver_,
+                           driver_.cuTensorMapEncodeTiled(
+                               &encoded, static_cast<CUtensorMapDataType>(map.data_type), map.rank,
+                               reinterpret_cast<void*>(at(map.base)), map.dimensions.data(),
+                               map.strides_bytes.data(), map.box.data(), map.element_strides.data(),
+                               static_cast<CUtensorMapInterleave>(map.interleave),
+                               static_cast<CUtensorMapSwizzle>(map.swizzle),
+                               static_cast<CUtensorMapL2promotion>(map.l2_promotion),
+                               static_cast<CUtensorMapFloatOOBfill>(map.oob_fill)),
+                           "encoding a tensor map"));
     std::memcpy(parameters.data() + map.offset, &encoded, sizeof encoded);
     return {};
   }
@@ -168,13 +166,13 @@ class Capture {
     CUresult result = CUDA_SUCCESS;
     switch (memset.element_bytes) {
       case 4:
-        result = driver_.cuMemsetD2D32Async(target, pitch, memset.value, width, memset.height,
-                                            stream_);
+        result =
+            driver_.cuMemsetD2D32Async(target, pitch, memset.value, width, memset.height, stream_);
         break;
       case 2:
-        result = driver_.cuMemsetD2D16Async(target, pitch,
-                                            static_cast<unsigned short>(memset.value), width,
-                                            memset.height, stream_);
+        result =
+            driver_.cuMemsetD2D16Async(target, pitch, static_cast<unsigned short>(memset.value),
+                                       width, memset.height, stream_);
         break;
       default:
         result = driver_.cuMemsetD2D8Async(target, pitch, static_cast<unsigned char>(memset.value),
@@ -194,11 +192,10 @@ class Capture {
     description.srcPitch =
         copy.source_pitch_bytes > 0 && literal == 0 ? copy.source_pitch_bytes : copy.width_bytes;
     description.dstPitch = copy.target_pitch_bytes > 0 ? copy.target_pitch_bytes : copy.width_bytes;
-    const CUresult result =
-        copy.height == 1
-            ? driver_.cuMemcpyDtoDAsync_v2(description.dstDevice, description.srcDevice,
-                                           copy.width_bytes, stream_)
-            : driver_.cuMemcpy2DAsync_v2(&description, stream_);
+    const CUresult result = copy.height == 1 ? driver_.cuMemcpyDtoDAsync_v2(
+                                                   description.dstDevice, description.srcDevice,
+                                                   copy.width_bytes, stream_)
+                                             : driver_.cuMemcpy2DAsync_v2(&description, stream_);
     return expect(driver_, result, "adding a copy");
   }
 
@@ -243,9 +240,10 @@ Result<std::pair<CUdeviceptr, size_t>> CudaModule::variable(const std::string& n
   return std::pair(address, bytes);
 }
 
-Result<std::optional<Fault>> capture_plan(const Driver& driver, CUstream stream, const CudaModule& module,
-                          const LaunchPlan& plan, std::span<const CUdeviceptr> addresses,
-                          std::span<const CUdeviceptr> literals) {
+Result<std::optional<Fault>> capture_plan(const Driver& driver, CUstream stream,
+                                          const CudaModule& module, const LaunchPlan& plan,
+                                          std::span<const CUdeviceptr> addresses,
+                                          std::span<const CUdeviceptr> literals) {
   return Capture(driver, stream, module, plan, addresses, literals).run();
 }
 
@@ -290,9 +288,9 @@ std::optional<Fault> fault_of(const Driver& driver, CUresult result, const std::
     fault.kind = row.kind;
     fault.reason = name(row.kind);
     fault.kernel = kernel;
-    fault.explanation = fmt::format("{}{} ({})", row.sentence,
-                                    kernel.empty() ? "" : ": kernel " + kernel,
-                                    describe(driver, result));
+    fault.explanation =
+        fmt::format("{}{} ({})", row.sentence, kernel.empty() ? "" : ": kernel " + kernel,
+                    describe(driver, result));
     return fault;
   }
   return std::nullopt;

@@ -42,9 +42,10 @@ class CudaModule : public Module {
 /// `addresses[i]` is the address of the plan's i-th allocation. Literals of copies must have been
 /// uploaded to `literals` (one address per operation, 0 where there is none). Returns the fault of
 /// the first launch that the driver refused, if any; the capture is of no use then.
-Result<std::optional<Fault>> capture_plan(const Driver& driver, CUstream stream, const CudaModule& module,
-                          const LaunchPlan& plan, std::span<const CUdeviceptr> addresses,
-                          std::span<const CUdeviceptr> literals);
+Result<std::optional<Fault>> capture_plan(const Driver& driver, CUstream stream,
+                                          const CudaModule& module, const LaunchPlan& plan,
+                                          std::span<const CUdeviceptr> addresses,
+                                          std::span<const CUdeviceptr> literals);
 
 /// The candidate's fault that a driver error stands for, or nothing if it is not the candidate's.
 std::optional<Fault> fault_of(const Driver& driver, CUresult result, const std::string& kernel);

@@ -63,22 +63,21 @@ Result<std::unique_ptr<Slots>> Slots::create(const Context& context, TrustedModu
   const uint64_t count =
       std::min({std::max<uint64_t>({wanted, evicting, 4}), room, uint64_t{kMaxSlots}});
   if (count == 0)
-    return Error{ErrorKind::device,
-                 fmt::format("one set of tensors needs {} MiB, more than the GPU has free",
-                             stride >> 20)};
+    return Error{
+        ErrorKind::device,
+        fmt::format("one set of tensors needs {} MiB, more than the GPU has free", stride >> 20)};
   RETURN_IF_ERROR(expect(driver, driver.cuMemAlloc_v2(&slots->arena_, count * stride),
                          "allocating the slots of a timed case"));
-  RETURN_IF_ERROR(expect(driver,
-                         driver.cuMemAlloc_v2(&slots->table_, count * sizeof(CUdeviceptr)),
+  RETURN_IF_ERROR(expect(driver, driver.cuMemAlloc_v2(&slots->table_, count * sizeof(CUdeviceptr)),
                          "allocating the slots of a timed case"));
   std::mt19937_64 random(seed);
   for (uint64_t slot = 0; slot < count; ++slot)
     slots->bases_.push_back(slots->arena_ + slot * stride + random() % 16 * 256);
   std::ranges::shuffle(slots->bases_, random);
-  RETURN_IF_ERROR(expect(driver,
-                         driver.cuMemcpyHtoD_v2(slots->table_, slots->bases_.data(),
-                                                count * sizeof(CUdeviceptr)),
-                         "uploading"));
+  RETURN_IF_ERROR(expect(
+      driver,
+      driver.cuMemcpyHtoD_v2(slots->table_, slots->bases_.data(), count * sizeof(CUdeviceptr)),
+      "uploading"));
   const auto zones = [&](const std::vector<Region>& regions) -> Result<void> {
     for (const Region& region : regions)
       if (region.offset != 0)
@@ -112,8 +111,7 @@ Result<void> Slots::fill(Range range, Side side, uint64_t seed, uint32_t generat
     if (tensor.direction == Direction::out) continue;
     const Region& region =
         tensor.direction == Direction::in ? inputs_[i] : outputs_[index_of(side)][i];
-    RETURN_IF_ERROR(
-        trusted_.fill(in(range, region), tensor.fill, seed, generation * kMaxSlots));
+    RETURN_IF_ERROR(trusted_.fill(in(range, region), tensor.fill, seed, generation * kMaxSlots));
   }
   return {};
 }
@@ -128,8 +126,8 @@ Result<void> Slots::poison(Range range, Side side, uint64_t key) {
   }
   for (size_t i = 0; i < allocations_[s].size(); ++i)
     if (scratch_[s][i])
-      RETURN_IF_ERROR(trusted_.poison(in(range, allocations_[s][i]), Dtype::u8,
-                                      allocations_[s][i].bytes, key));
+      RETURN_IF_ERROR(
+          trusted_.poison(in(range, allocations_[s][i]), Dtype::u8, allocations_[s][i].bytes, key));
   return {};
 }
 
@@ -137,8 +135,7 @@ Result<uint64_t> Slots::hash_inputs(Range range) {
   uint64_t total = 0;
   for (size_t i = 0; i < bound_.tensors.size(); ++i) {
     if (bound_.tensors[i].direction != Direction::in) continue;
-    ASSIGN_OR_RETURN(const uint64_t hash,
-                     trusted_.hash(in(range, inputs_[i]), inputs_[i].bytes));
+    ASSIGN_OR_RETURN(const uint64_t hash, trusted_.hash(in(range, inputs_[i]), inputs_[i].bytes));
     total += trusted::mix(hash + i);
   }
   return total;

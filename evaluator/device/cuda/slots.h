@@ -27,10 +27,10 @@ struct Region {
 class Slots {
  public:
   /// As many slots as 5x L2 needs, at least `wanted`, at most 4096 and 60 % of the free memory.
-  /// Slot bases are staggered by random multiples of 256 bytes and in a random order. Errors (device): not even one fits.
+  /// Slot bases are staggered by random multiples of 256 bytes and in a random order. Errors
+  /// (device): not even one fits.
   static Result<std::unique_ptr<Slots>> create(const Context& context, TrustedModule& trusted,
-                                               const BoundCase& bound,
-                                               const LaunchPlan& baseline,
+                                               const BoundCase& bound, const LaunchPlan& baseline,
                                                const LaunchPlan& candidate, uint32_t wanted,
                                                uint64_t seed);
   ~Slots();
@@ -74,13 +74,13 @@ class Slots {
   const Context& context_;
   TrustedModule& trusted_;
   const BoundCase bound_;
-  std::vector<Region> inputs_;                // by tensor; in-out and out tensors: no bytes
-  std::vector<Region> outputs_[2];            // by side, tensor
-  std::vector<Region> allocations_[2];        // by side, allocation of the plan
-  std::vector<bool> scratch_[2];              // which of them is scratch
+  std::vector<Region> inputs_;          // by tensor; in-out and out tensors: no bytes
+  std::vector<Region> outputs_[2];      // by side, tensor
+  std::vector<Region> allocations_[2];  // by side, allocation of the plan
+  std::vector<bool> scratch_[2];        // which of them is scratch
   uint64_t slot_bytes_ = 0;
   CUdeviceptr arena_ = 0;
-  CUdeviceptr table_ = 0;  // slot bases in device memory
+  CUdeviceptr table_ = 0;           // slot bases in device memory
   std::vector<CUdeviceptr> bases_;  // in the order of calls: a random permutation
 };
 

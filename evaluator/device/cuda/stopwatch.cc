@@ -62,9 +62,9 @@ Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(
       if (!copy || copy->literal.empty()) continue;
       RETURN_IF_ERROR(
           watch->check(driver.cuMemAlloc_v2(&literal, copy->literal.size()), "allocating"));
-      RETURN_IF_ERROR(watch->check(
-          driver.cuMemcpyHtoD_v2(literal, copy->literal.data(), copy->literal.size()),
-          "uploading"));
+      RETURN_IF_ERROR(
+          watch->check(driver.cuMemcpyHtoD_v2(literal, copy->literal.data(), copy->literal.size()),
+                       "uploading"));
     }
   }
   return watch;
@@ -108,8 +108,8 @@ Result<void> CudaStopwatch::set_calls(Side side, uint32_t calls) {
       if (i > 0 && probe.call == graph.probes[0].call) probe.call = (probe.call + 1) % calls;
       probe.bytes = std::min<uint64_t>(region.bytes, 64 << 10) / 8 * 8;
       const uint64_t room = (region.bytes - probe.bytes) / 8;
-      probe.address = slots_->base(probe.call) + region.offset +
-                      (room > 0 ? random() % room * 8 : 0);
+      probe.address =
+          slots_->base(probe.call) + region.offset + (room > 0 ? random() % room * 8 : 0);
     }
   }
   return capture(side, graph);
@@ -119,9 +119,8 @@ Result<void> CudaStopwatch::capture(Side side, Graph& graph) {
   const Driver& driver = context_.driver();
   const CUstream stream = context_.stream();
   RETURN_IF_ERROR(check(driver.cuStreamSynchronize(stream), "waiting for the device"));
-  RETURN_IF_ERROR(
-      check(driver.cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
-            "starting a capture"));
+  RETURN_IF_ERROR(check(driver.cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+                        "starting a capture"));
   const auto body = [&]() -> Result<void> {
     RETURN_IF_ERROR(trusted_.stamp(stream, stamps_));
     RETURN_IF_ERROR(
@@ -156,9 +155,9 @@ Result<void> CudaStopwatch::capture_call(Side side, uint32_t slot) {
   if (side == Side::empty) {
     for (const Operation& operation : candidate_.plan->operations)
       if (const auto* launch = std::get_if<Launch>(&operation.action))
-        RETURN_IF_ERROR(trusted_.empty(
-            stream, {launch->grid.x, launch->grid.y, launch->grid.z},
-            {launch->block.x, launch->block.y, launch->block.z}, launch->dynamic_shared_bytes));
+        RETURN_IF_ERROR(trusted_.empty(stream, {launch->grid.x, launch->grid.y, launch->grid.z},
+                                       {launch->block.x, launch->block.y, launch->block.z},
+                                       launch->dynamic_shared_bytes));
     return {};
   }
   const TimedSide& timed = side_of(side);
@@ -241,9 +240,9 @@ Result<Burst> CudaStopwatch::burst(Side side, uint32_t generation) {
   RETURN_IF_ERROR(refresh(side, generation, graph.calls));
   RETURN_IF_ERROR(check(
       driver.cuMemsetD8Async(probe_results_, 0, 4 * kProbes * 8, context_.stream()), "clearing"));
-  RETURN_IF_ERROR(check(driver.cuMemsetD8Async(stamps_, 0, 32 * context_.info().multiprocessors,
-                                               context_.stream()),
-                        "clearing"));
+  RETURN_IF_ERROR(check(
+      driver.cuMemsetD8Async(stamps_, 0, 32 * context_.info().multiprocessors, context_.stream()),
+      "clearing"));
   RETURN_IF_ERROR(probe_now(graph, 2));
   if (side == Side::baseline && generation == candidate_generation_) {
     ASSIGN_OR_RETURN(fresh_input_hash_,
@@ -296,10 +295,10 @@ Result<std::optional<TimingViolation>> CudaStopwatch::verify(uint32_t generation
     if (tensors[i].direction == Direction::in) continue;
     ASSIGN_OR_RETURN(const Comparison comparison, slots_->compare({0, calls}, i));
     if (comparison.mismatches == 0) continue;
-    return Found({"mismatch", fmt::format("in a timed call: output {}: {} of {} elements over {} "
-                                          "calls are outside the tolerance",
-                                          tensors[i].name, comparison.mismatches,
-                                          comparison.elements, calls)});
+    return Found({"mismatch",
+                  fmt::format("in a timed call: output {}: {} of {} elements over {} "
+                              "calls are outside the tolerance",
+                              tensors[i].name, comparison.mismatches, comparison.elements, calls)});
   }
   return Found();
 }

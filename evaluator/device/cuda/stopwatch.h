@@ -59,7 +59,7 @@ class CudaStopwatch : public Stopwatch {
     uint32_t probe_count = 0;
   };
 
-  CudaStopwatch(const Context& context, TrustedModule& trusted) 
+  CudaStopwatch(const Context& context, TrustedModule& trusted)
       : context_(context), trusted_(trusted) {}
   Result<void> check(CUresult result, const char* what) const {
     return expect(context_.driver(), result, what);

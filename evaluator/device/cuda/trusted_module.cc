@@ -29,9 +29,9 @@ Result<std::unique_ptr<TrustedModule>> TrustedModule::load(const Context& contex
   ASSIGN_OR_RETURN(const std::string image, read_file(path));
   std::unique_ptr<TrustedModule> module(new TrustedModule(context));
   const Driver& driver = context.driver();
-  RETURN_IF_ERROR(expect(
-      driver, driver.cuModuleLoadDataEx(&module->module_, image.data(), 0, nullptr, nullptr),
-      "loading assay's trusted kernels"));
+  RETURN_IF_ERROR(
+      expect(driver, driver.cuModuleLoadDataEx(&module->module_, image.data(), 0, nullptr, nullptr),
+             "loading assay's trusted kernels"));
   const std::pair<CUfunction*, const char*> functions[] = {
       {&module->fill_, "assay_fill"},
       {&module->poison_, "assay_poison"},
@@ -49,13 +49,12 @@ Result<std::unique_ptr<TrustedModule>> TrustedModule::load(const Context& contex
         expect(driver, driver.cuModuleGetFunction(function, module->module_, name), name));
   RETURN_IF_ERROR(expect(driver, driver.cuMemAlloc_v2(&module->result_, 256), "allocating"));
   module->flush_bytes_ = 2 * std::max<uint64_t>(context.info().l2_bytes, 1 << 20);
-  RETURN_IF_ERROR(expect(driver,
-                         driver.cuMemAlloc_v2(&module->flush_buffer_, module->flush_bytes_),
+  RETURN_IF_ERROR(expect(driver, driver.cuMemAlloc_v2(&module->flush_buffer_, module->flush_bytes_),
                          "allocating the buffer that clears the cache"));
-  RETURN_IF_ERROR(expect(driver,
-                         driver.cuMemsetD8Async(module->flush_buffer_, 0, module->flush_bytes_,
-                                                context.stream()),
-                         "clearing"));
+  RETURN_IF_ERROR(expect(
+      driver,
+      driver.cuMemsetD8Async(module->flush_buffer_, 0, module->flush_bytes_, context.stream()),
+      "clearing"));
   return module;
 }
 
@@ -96,8 +95,8 @@ template <typename T>
 Result<T> TrustedModule::read(CUdeviceptr address) {
   T value{};
   const Driver& driver = context_.driver();
-  RETURN_IF_ERROR(expect(driver, driver.cuStreamSynchronize(context_.stream()),
-                         "running a trusted kernel"));
+  RETURN_IF_ERROR(
+      expect(driver, driver.cuStreamSynchronize(context_.stream()), "running a trusted kernel"));
   RETURN_IF_ERROR(expect(driver, driver.cuMemcpyDtoH_v2(&value, address, sizeof value),
                          "reading a trusted kernel's result"));
   return value;
@@ -106,10 +105,10 @@ Result<T> TrustedModule::read(CUdeviceptr address) {
 Result<void> TrustedModule::fill(const SlotRegion& region, const Fill& fill, uint64_t seed,
                                  uint32_t generation_base) {
   if (fill.elements == 0) return {};
-  return launch(fill_, context_.stream(),
-                Shape{blocks_for(fill.elements / 4 + 1, region.count, kThreads), region.count,
-                      kThreads},
-                region.slot_bases, region.first, region.offset, fill, seed, generation_base);
+  return launch(
+      fill_, context_.stream(),
+      Shape{blocks_for(fill.elements / 4 + 1, region.count, kThreads), region.count, kThreads},
+      region.slot_bases, region.first, region.offset, fill, seed, generation_base);
 }
 
 Result<void> TrustedModule::poison(const SlotRegion& region, Dtype dtype, uint64_t elements,
@@ -138,10 +137,10 @@ Result<RedZoneDamage> TrustedModule::check_red_zones(const SlotRegion& region, u
 Result<uint64_t> TrustedModule::hash(const SlotRegion& region, uint64_t bytes) {
   RETURN_IF_ERROR(clear_result(0, 0));
   if (bytes > 0)
-    RETURN_IF_ERROR(launch(hash_, context_.stream(),
-                           Shape{blocks_for(bytes / 8, region.count, kThreads), region.count,
-                                 kThreads},
-                           region.slot_bases, region.first, region.offset, bytes, result_));
+    RETURN_IF_ERROR(
+        launch(hash_, context_.stream(),
+               Shape{blocks_for(bytes / 8, region.count, kThreads), region.count, kThreads},
+               region.slot_bases, region.first, region.offset, bytes, result_));
   return read<uint64_t>(result_);
 }
 
@@ -161,10 +160,9 @@ Result<Comparison> TrustedModule::compare(const SlotRegion& got, const SlotRegio
     parts_count_ = count;
   }
   RETURN_IF_ERROR(launch(compare_, context_.stream(), Shape{blocks, got.count, kCompareThreads},
-                         got.slot_bases, got.first, got.offset, want.offset, want.slot_bases,
-                         dtype, elements, tolerance.atol, tolerance.rtol, parts_));
-  RETURN_IF_ERROR(
-      launch(fold_, context_.stream(), Shape{1, 1, kCompareThreads}, parts_, count));
+                         got.slot_bases, got.first, got.offset, want.offset, want.slot_bases, dtype,
+                         elements, tolerance.atol, tolerance.rtol, parts_));
+  RETURN_IF_ERROR(launch(fold_, context_.stream(), Shape{1, 1, kCompareThreads}, parts_, count));
   ASSIGN_OR_RETURN(const auto part, read<trusted::ComparisonPart>(parts_));
   return trusted::finish(part, tolerance);
 }

@@ -71,8 +71,8 @@ class TrustedModule {
   const Context& context_;
   CUmodule module_ = nullptr;
   CUfunction fill_ = nullptr, poison_ = nullptr, write_zones_ = nullptr, check_zones_ = nullptr,
-             hash_ = nullptr, compare_ = nullptr, fold_ = nullptr,
-             flush_ = nullptr, stamp_ = nullptr, probe_ = nullptr, empty_ = nullptr;
+             hash_ = nullptr, compare_ = nullptr, fold_ = nullptr, flush_ = nullptr,
+             stamp_ = nullptr, probe_ = nullptr, empty_ = nullptr;
   CUdeviceptr result_ = 0;  // two u64 that kernels count into
   CUdeviceptr parts_ = 0;   // of comparisons
   uint64_t parts_count_ = 0;

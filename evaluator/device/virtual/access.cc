@@ -13,10 +13,14 @@ namespace {
 
 Space space_of(Region::Kind kind) {
   switch (kind) {
-    case Region::Kind::shared: return Space::shared;
-    case Region::Kind::local: return Space::local;
-    case Region::Kind::parameter: return Space::parameter;
-    default: return Space::global;
+    case Region::Kind::shared:
+      return Space::shared;
+    case Region::Kind::local:
+      return Space::local;
+    case Region::Kind::parameter:
+      return Space::parameter;
+    default:
+      return Space::global;
   }
 }
 
@@ -35,7 +39,8 @@ std::byte* place(Warp& warp, const Op& op, int lane, uint64_t address, uint32_t 
   uint64_t size = region->bytes;
   std::byte* host = region->host;
   switch (region->kind) {
-    case Region::Kind::memory: break;
+    case Region::Kind::memory:
+      break;
     case Region::Kind::shared:
       begin = kSharedBase;
       size = warp.shared_bytes;
@@ -50,7 +55,8 @@ std::byte* place(Warp& warp, const Op& op, int lane, uint64_t address, uint32_t 
       size = warp.parameter_bytes;
       host = const_cast<std::byte*>(warp.parameters);
       break;
-    case Region::Kind::code: return refuse();
+    case Region::Kind::code:
+      return refuse();
   }
   fault.space = space_of(region->kind);
   if (fault.space != Space::global) fault.address = offset;
@@ -99,10 +105,12 @@ bool report_race(Warp& warp, const Op& op, int lane, bool write, bool soft,
 void stored_bytes(Warp& warp, const Op& op, int lane, unsigned char* out) {
   for (uint32_t v = 0; v < op.vector; ++v) {
     uint32_t row_bytes = 8;
-    if (op.move <= Move::u16_16) row_bytes = 2;
-    else if (op.move <= Move::u32_32) row_bytes = 4;
-    memcpy(out + v * op.width,
-           warp.rows + op.r[v] + static_cast<uint32_t>(lane) * row_bytes, op.width);
+    if (op.move <= Move::u16_16)
+      row_bytes = 2;
+    else if (op.move <= Move::u32_32)
+      row_bytes = 4;
+    memcpy(out + v * op.width, warp.rows + op.r[v] + static_cast<uint32_t>(lane) * row_bytes,
+           op.width);
   }
 }
 
@@ -152,8 +160,8 @@ bool locate_local(Warp& warp, const Op& op, uint32_t mask, bool write, Access& a
       return raise_address(warp, op, lane,
                            {offset, access.bytes, write, !outside, false, Space::local});
     }
-    access.set(lane, warp.local.data() +
-                         size_t{warp.local_stride} * static_cast<size_t>(lane) + offset);
+    access.set(lane,
+               warp.local.data() + size_t{warp.local_stride} * static_cast<size_t>(lane) + offset);
   }
   return false;
 }
@@ -279,8 +287,7 @@ bool track_write(Warp& warp, const Op& op, int lane, std::byte* p, const void* v
     for (uint32_t i = 0; i < bytes; ++i) changed |= static_cast<uint32_t>(p[i] != fresh[i]) << i;
     const auto offset = static_cast<uint32_t>(p - warp.shared);
     SharedShadow::Conflict conflict;
-    const bool found =
-        warp.block->shadow.write(offset, bytes, changed, warp.index, soft, conflict);
+    const bool found = warp.block->shadow.write(offset, bytes, changed, warp.index, soft, conflict);
     if (found && warp.block->races && report_race(warp, op, lane, true, soft, conflict)) {
       return true;
     }

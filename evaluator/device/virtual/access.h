@@ -8,14 +8,14 @@
 
 namespace assay::virtual_gpu {
 
-/// What follows from the distances between the addresses of 32 lanes in shared memory, which are the
-/// same whenever an instruction runs in most kernels.
+/// What follows from the distances between the addresses of 32 lanes in shared memory, which are
+/// the same whenever an instruction runs in most kernels.
 struct SharedPattern {
   uint32_t bytes = 0;      // of one lane; 0: no pattern yet
   uint32_t conflicts = 0;  // bank conflicts
   uint32_t run_count = 0;
   struct Run {
-    int32_t begin = 0;     // words from the first lane's word
+    int32_t begin = 0;  // words from the first lane's word
     uint32_t words = 0;
   };
   alignas(64) uint32_t relative[32] = {};  // bytes from the first lane's address
@@ -32,17 +32,18 @@ struct Access {
   bool tracked = false;  // shared memory through a generic address, with tracking on
   uint32_t bytes = 0;    // of one lane
   const SharedPattern* pattern = nullptr;  // of shared accesses that have one
-  uintptr_t base = 0;    // host address that offsets count from
+  uintptr_t base = 0;                      // host address that offsets count from
   alignas(64) uint64_t offset[32];
 
-  std::byte* scattered(int lane) const {
-    return reinterpret_cast<std::byte*>(base + offset[lane]);
-  }
+  std::byte* scattered(int lane) const { return reinterpret_cast<std::byte*>(base + offset[lane]); }
   std::byte* at(int lane) const {
     switch (shape) {
-      case Shape::uniform: return scattered(0);
-      case Shape::consecutive: return scattered(0) + static_cast<size_t>(lane) * bytes;
-      case Shape::scattered: break;
+      case Shape::uniform:
+        return scattered(0);
+      case Shape::consecutive:
+        return scattered(0) + static_cast<size_t>(lane) * bytes;
+      case Shape::scattered:
+        break;
     }
     return scattered(lane);
   }

@@ -1,9 +1,9 @@
 // bar and barrier: the 16 barriers of a block.
 //
-// Threads are counted, not warps: lanes of one warp may arrive one after the other. A barrier of the
-// whole block is complete when all threads that have not exited have arrived. A barrier with a
-// thread count is used by whole warps, so the lanes that a warp lacks (because the block ends within
-// it, or because they exited) arrive with the last of those it has.
+// Threads are counted, not warps: lanes of one warp may arrive one after the other. A barrier of
+// the whole block is complete when all threads that have not exited have arrived. A barrier with a
+// thread count is used by whole warps, so the lanes that a warp lacks (because the block ends
+// within it, or because they exited) arrive with the last of those it has.
 #include <fmt/format.h>
 
 #include <bit>
@@ -99,9 +99,10 @@ Next arrive(Warp& warp, const Op& op, uint32_t mask) {
   if (id >= block.barriers.size() || count % kLanes != 0 ||
       count > (block.threads + kLanes - 1) / kLanes * kLanes) {
     raise(warp, op, first, Fault::Kind::divergent_barrier,
-          fmt::format("barrier {} with {} threads: barriers are 0 to 15, and the number of threads is "
-                      "a multiple of 32 up to the block's {}",
-                      id, count, block.threads));
+          fmt::format(
+              "barrier {} with {} threads: barriers are 0 to 15, and the number of threads is "
+              "a multiple of 32 up to the block's {}",
+              id, count, block.threads));
     return Next::fault;
   }
   Barrier& barrier = block.barriers[id];

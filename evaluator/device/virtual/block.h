@@ -33,15 +33,15 @@ struct Launch {
   uint32_t schedule_seed = 0;
   uint32_t operation = 0;
   uint32_t multiprocessors = 132;
-  uint64_t budget = 0;     // lane instructions left
+  uint64_t budget = 0;  // lane instructions left
   std::chrono::steady_clock::time_point deadline;
 
   // Written by all threads.
   std::atomic<uint64_t> used{0};  // lane instructions
   std::atomic<uint64_t> fault_order{~uint64_t{0}};
   std::atomic<bool> over{false};  // budget or deadline exhausted
-  std::mutex mutex;  // of what follows
-  std::optional<Fault> fault;  // of the first faulting block in launch order
+  std::mutex mutex;               // of what follows
+  std::optional<Fault> fault;     // of the first faulting block in launch order
   Counters counters;
   std::vector<std::string> notes;
   std::string* printed = nullptr;  // of the whole plan
@@ -71,7 +71,7 @@ struct Block {
   std::byte* shared = nullptr;
   std::array<Barrier, 16> barriers;
   SharedShadow shadow;
-  bool races = false;   // look for shared-memory races
+  bool races = false;  // look for shared-memory races
   std::array<SharedPattern, 8> patterns;
   std::optional<Fault> fault;
   bool failed = false;
@@ -88,9 +88,9 @@ BlockState run_block(Block& block);
 
 /// How the main loop goes on.
 enum class Next : uint8_t {
-  same,      // the current split, at its pc
-  select,    // choose a split
-  pause,     // leave the warp ready, for its next slice
+  same,    // the current split, at its pc
+  select,  // choose a split
+  pause,   // leave the warp ready, for its next slice
   fault,
 };
 

@@ -1,14 +1,15 @@
 // Theory of operation
 //
-// Decoding turns each instruction of a kernel, and of the functions it can reach, into one operation
-// or a few: the handler that executes it, and for every operand the row of the frame that holds it.
-// Registers get rows when they are first named; immediate operands and the addresses of variables are
-// constants with rows of their own; an operand whose register is wider or narrower than the
-// instruction's type goes through a temporary row. What an instruction cannot express in one
-// operation (a second predicate, .sat, a carry) takes further ones that do not count as instructions.
+// Decoding turns each instruction of a kernel, and of the functions it can reach, into one
+// operation or a few: the handler that executes it, and for every operand the row of the frame that
+// holds it. Registers get rows when they are first named; immediate operands and the addresses of
+// variables are constants with rows of their own; an operand whose register is wider or narrower
+// than the instruction's type goes through a temporary row. What an instruction cannot express in
+// one operation (a second predicate, .sat, a carry) takes further ones that do not count as
+// instructions.
 //
-// Instructions that nobody knows, or that have a modifier that nobody took, become an operation that
-// stops the kernel with a fault when a thread would execute it: never a wrong result, and no
+// Instructions that nobody knows, or that have a modifier that nobody took, become an operation
+// that stops the kernel with a fault when a thread would execute it: never a wrong result, and no
 // complaint about code that does not run.
 #include "evaluator/device/virtual/decode.h"
 
@@ -28,7 +29,9 @@ namespace {
 
 constexpr uint32_t kMaximumFrameBytes = 16u << 20;
 
-uint32_t log2_width(uint32_t width) { return width == 0 ? 0 : static_cast<uint32_t>(std::countr_zero(width)); }
+uint32_t log2_width(uint32_t width) {
+  return width == 0 ? 0 : static_cast<uint32_t>(std::countr_zero(width));
+}
 
 uint64_t extend_lane(uint64_t a, uint64_t, uint64_t, uint64_t mode) {
   const auto shift = static_cast<uint32_t>(mode & 63);
@@ -50,8 +53,10 @@ Modifiers::Modifiers(std::string_view opcode) {
   for (bool first = true;; first = false) {
     const size_t dot = opcode.find('.');
     const std::string_view part = opcode.substr(0, dot);
-    if (first) name_ = part;
-    else parts_.push_back(part);
+    if (first)
+      name_ = part;
+    else
+      parts_.push_back(part);
     if (dot == std::string_view::npos) return;
     opcode.remove_prefix(dot + 1);
   }
@@ -113,37 +118,99 @@ FunctionDecoder::FunctionDecoder(Program& program, const Function& function, Cod
 FunctionDecoder::Family FunctionDecoder::family_of(std::string_view name) {
   using D = FunctionDecoder;
   static const std::unordered_map<std::string_view, Family> kFamilies{
-      {"add", &D::add_subtract}, {"sub", &D::add_subtract}, {"addc", &D::carry_arithmetic},
-      {"subc", &D::carry_arithmetic}, {"mul", &D::multiply}, {"mul24", &D::multiply},
-      {"mad", &D::multiply_add}, {"mad24", &D::multiply_add}, {"madc", &D::carry_arithmetic},
-      {"fma", &D::float_multiply_add}, {"div", &D::divide}, {"rem", &D::integer_binary},
-      {"sad", &D::integer_binary}, {"min", &D::minimum_maximum}, {"max", &D::minimum_maximum},
-      {"and", &D::bitwise}, {"or", &D::bitwise}, {"xor", &D::bitwise}, {"not", &D::bitwise},
-      {"cnot", &D::bitwise}, {"lop3", &D::lop3}, {"shl", &D::shift}, {"shr", &D::shift},
-      {"shf", &D::funnel_shift}, {"bfe", &D::bit_field}, {"bfi", &D::bit_field},
-      {"popc", &D::bit_count}, {"clz", &D::bit_count}, {"brev", &D::bit_count},
-      {"bfind", &D::bit_count}, {"fns", &D::bit_count}, {"prmt", &D::permute_bytes},
-      {"dp4a", &D::dot_product}, {"dp2a", &D::dot_product}, {"abs", &D::sign_operation},
-      {"neg", &D::sign_operation}, {"szext", &D::extend_bits}, {"bmsk", &D::extend_bits},
-      {"rcp", &D::reciprocal_or_root}, {"sqrt", &D::reciprocal_or_root},
-      {"rsqrt", &D::approximate}, {"sin", &D::approximate}, {"cos", &D::approximate},
-      {"lg2", &D::approximate}, {"ex2", &D::approximate}, {"tanh", &D::approximate},
-      {"copysign", &D::copy_sign}, {"testp", &D::test_property}, {"mov", &D::move},
-      {"cvt", &D::convert}, {"cvta", &D::convert_address}, {"isspacep", &D::is_space},
-      {"setp", &D::set_predicate}, {"set", &D::set_value}, {"selp", &D::select},
-      {"slct", &D::select_by_sign}, {"ld", &D::load}, {"ldu", &D::load}, {"st", &D::store},
-      {"atom", &D::atomic}, {"red", &D::atomic}, {"cp", &D::copy_async}, {"membar", &D::fence},
-      {"fence", &D::fence}, {"mbarrier", &D::memory_barrier_object}, {"shfl", &D::shuffle},
-      {"vote", &D::vote}, {"match", &D::match}, {"redux", &D::reduce},
-      {"activemask", &D::active_mask}, {"elect", &D::elect}, {"bar", &D::barrier},
-      {"barrier", &D::barrier}, {"ldmatrix", &D::load_matrix}, {"stmatrix", &D::store_matrix},
-      {"movmatrix", &D::move_matrix}, {"mma", &D::matrix_multiply}, {"wmma", &D::wmma},
-      {"bra", &D::branch}, {"brx", &D::branch_indexed}, {"call", &D::call}, {"ret", &D::leave},
-      {"exit", &D::exit}, {"trap", &D::trap}, {"brkpt", &D::trap},
-      {"nanosleep", &D::nanosleep}, {"prefetch", &D::ignored_memory_hint},
-      {"prefetchu", &D::ignored_memory_hint}, {"discard", &D::ignored_memory_hint},
-      {"applypriority", &D::ignored_memory_hint}, {"createpolicy", &D::ignored_memory_hint},
-      {"griddepcontrol", &D::no_operation}, {"pmevent", &D::no_operation},
+      {"add", &D::add_subtract},
+      {"sub", &D::add_subtract},
+      {"addc", &D::carry_arithmetic},
+      {"subc", &D::carry_arithmetic},
+      {"mul", &D::multiply},
+      {"mul24", &D::multiply},
+      {"mad", &D::multiply_add},
+      {"mad24", &D::multiply_add},
+      {"madc", &D::carry_arithmetic},
+      {"fma", &D::float_multiply_add},
+      {"div", &D::divide},
+      {"rem", &D::integer_binary},
+      {"sad", &D::integer_binary},
+      {"min", &D::minimum_maximum},
+      {"max", &D::minimum_maximum},
+      {"and", &D::bitwise},
+      {"or", &D::bitwise},
+      {"xor", &D::bitwise},
+      {"not", &D::bitwise},
+      {"cnot", &D::bitwise},
+      {"lop3", &D::lop3},
+      {"shl", &D::shift},
+      {"shr", &D::shift},
+      {"shf", &D::funnel_shift},
+      {"bfe", &D::bit_field},
+      {"bfi", &D::bit_field},
+      {"popc", &D::bit_count},
+      {"clz", &D::bit_count},
+      {"brev", &D::bit_count},
+      {"bfind", &D::bit_count},
+      {"fns", &D::bit_count},
+      {"prmt", &D::permute_bytes},
+      {"dp4a", &D::dot_product},
+      {"dp2a", &D::dot_product},
+      {"abs", &D::sign_operation},
+      {"neg", &D::sign_operation},
+      {"szext", &D::extend_bits},
+      {"bmsk", &D::extend_bits},
+      {"rcp", &D::reciprocal_or_root},
+      {"sqrt", &D::reciprocal_or_root},
+      {"rsqrt", &D::approximate},
+      {"sin", &D::approximate},
+      {"cos", &D::approximate},
+      {"lg2", &D::approximate},
+      {"ex2", &D::approximate},
+      {"tanh", &D::approximate},
+      {"copysign", &D::copy_sign},
+      {"testp", &D::test_property},
+      {"mov", &D::move},
+      {"cvt", &D::convert},
+      {"cvta", &D::convert_address},
+      {"isspacep", &D::is_space},
+      {"setp", &D::set_predicate},
+      {"set", &D::set_value},
+      {"selp", &D::select},
+      {"slct", &D::select_by_sign},
+      {"ld", &D::load},
+      {"ldu", &D::load},
+      {"st", &D::store},
+      {"atom", &D::atomic},
+      {"red", &D::atomic},
+      {"cp", &D::copy_async},
+      {"membar", &D::fence},
+      {"fence", &D::fence},
+      {"mbarrier", &D::memory_barrier_object},
+      {"shfl", &D::shuffle},
+      {"vote", &D::vote},
+      {"match", &D::match},
+      {"redux", &D::reduce},
+      {"activemask", &D::active_mask},
+      {"elect", &D::elect},
+      {"bar", &D::barrier},
+      {"barrier", &D::barrier},
+      {"ldmatrix", &D::load_matrix},
+      {"stmatrix", &D::store_matrix},
+      {"movmatrix", &D::move_matrix},
+      {"mma", &D::matrix_multiply},
+      {"wmma", &D::wmma},
+      {"bra", &D::branch},
+      {"brx", &D::branch_indexed},
+      {"call", &D::call},
+      {"ret", &D::leave},
+      {"exit", &D::exit},
+      {"trap", &D::trap},
+      {"brkpt", &D::trap},
+      {"nanosleep", &D::nanosleep},
+      {"prefetch", &D::ignored_memory_hint},
+      {"prefetchu", &D::ignored_memory_hint},
+      {"discard", &D::ignored_memory_hint},
+      {"applypriority", &D::ignored_memory_hint},
+      {"createpolicy", &D::ignored_memory_hint},
+      {"griddepcontrol", &D::no_operation},
+      {"pmevent", &D::no_operation},
       {"setmaxnreg", &D::no_operation}};
   const auto found = kFamilies.find(name);
   return found == kFamilies.end() ? nullptr : found->second;
@@ -239,10 +306,15 @@ uint32_t FunctionDecoder::source(const Operand& from, uint32_t width) {
   switch (from.kind) {
     case Operand::Kind::integer:
     case Operand::Kind::real32:
-    case Operand::Kind::real64: return constant(static_cast<uint64_t>(from.value), width);
-    case Operand::Kind::name: return name_row(from, width);
-    case Operand::Kind::reg: break;
-    default: refuse("an operand of this kind"); return kTrueRow;
+    case Operand::Kind::real64:
+      return constant(static_cast<uint64_t>(from.value), width);
+    case Operand::Kind::name:
+      return name_row(from, width);
+    case Operand::Kind::reg:
+      break;
+    default:
+      refuse("an operand of this kind");
+      return kTrueRow;
   }
   if (from.negated) refuse("a negated register operand");
   const uint32_t own = register_width(from);
@@ -301,8 +373,10 @@ uint32_t FunctionDecoder::name_row(const Operand& from, uint32_t width) {
   const uint64_t value = symbol.address + static_cast<uint64_t>(from.value);
   switch (symbol.kind) {
     case Symbol::Kind::address:
-    case Symbol::Kind::function: return constant(value, width);
-    case Symbol::Kind::kernel_parameter: return constant(value, width);
+    case Symbol::Kind::function:
+      return constant(value, width);
+    case Symbol::Kind::kernel_parameter:
+      return constant(value, width);
     case Symbol::Kind::local: {
       const uint32_t wide = temporary(8);
       Op& op = emit_handler(local_address);
@@ -313,8 +387,11 @@ uint32_t FunctionDecoder::name_row(const Operand& from, uint32_t width) {
       emit_resize(narrow, width, wide, 8, false);
       return narrow;
     }
-    case Symbol::Kind::blob: refuse("the address of a function parameter"); return kTrueRow;
-    case Symbol::Kind::none: break;
+    case Symbol::Kind::blob:
+      refuse("the address of a function parameter");
+      return kTrueRow;
+    case Symbol::Kind::none:
+      break;
   }
   refuse(fmt::format("the name {}", from.name));
   return kTrueRow;
@@ -439,8 +516,7 @@ void FunctionDecoder::declare_blobs() {
     Symbol symbol = variable_symbol(variable);
     if (variable.space == Space::local) {
       const uint32_t alignment = std::max(variable.alignment, 1u);
-      const uint64_t offset =
-          (uint64_t{code_.local_bytes} + alignment - 1) / alignment * alignment;
+      const uint64_t offset = (uint64_t{code_.local_bytes} + alignment - 1) / alignment * alignment;
       if (offset + variable.bytes > (512u << 10)) {
         problem_ = "more than 512 KiB of local memory a thread";
       } else {
@@ -501,11 +577,21 @@ void FunctionDecoder::emit_resize(uint32_t to, uint32_t to_width, uint32_t from,
                                   uint32_t from_width, bool sign_extend) {
   const uint32_t pair = to_width * 16 + from_width;
   switch (pair) {
-    case 2 * 16 + 2: emit(OpCode::mov16, {to, from}); return;
-    case 4 * 16 + 4: emit(OpCode::mov32, {to, from}); return;
-    case 8 * 16 + 8: emit(OpCode::mov64, {to, from}); return;
-    case 2 * 16 + 4: emit(OpCode::narrow_32_16, {to, from}); return;
-    case 4 * 16 + 8: emit(OpCode::narrow_64_32, {to, from}); return;
+    case 2 * 16 + 2:
+      emit(OpCode::mov16, {to, from});
+      return;
+    case 4 * 16 + 4:
+      emit(OpCode::mov32, {to, from});
+      return;
+    case 8 * 16 + 8:
+      emit(OpCode::mov64, {to, from});
+      return;
+    case 2 * 16 + 4:
+      emit(OpCode::narrow_32_16, {to, from});
+      return;
+    case 4 * 16 + 8:
+      emit(OpCode::narrow_64_32, {to, from});
+      return;
     case 4 * 16 + 2:
       emit(sign_extend ? OpCode::widen_s16_s32 : OpCode::widen_u16_u32, {to, from});
       return;
@@ -575,9 +661,9 @@ void FunctionDecoder::decode_instruction(uint32_t index) {
   code_.ops.resize(first);
   Op& op = emit(Control::unsupported);
   op.imm = static_cast<int64_t>(code_.problems.size());
-  code_.problems.push_back(fmt::format(
-      "the virtual device does not support the PTX instruction \"{}\"{}", at_->opcode,
-      problem_.empty() ? "" : fmt::format(" ({})", problem_)));
+  code_.problems.push_back(
+      fmt::format("the virtual device does not support the PTX instruction \"{}\"{}", at_->opcode,
+                  problem_.empty() ? "" : fmt::format(" ({})", problem_)));
   problem_.clear();
   extensions_.clear();
   finish_instruction(first);
@@ -615,9 +701,8 @@ void FunctionDecoder::patch_branches() {
 bool FunctionDecoder::branch() {
   modifiers_.take("uni");
   const Operand& target = operand(0);
-  const uint32_t index = target.kind == Operand::Kind::name
-                             ? find_label(at_->scope, target.name)
-                             : kNone;
+  const uint32_t index =
+      target.kind == Operand::Kind::name ? find_label(at_->scope, target.name) : kNone;
   if (index == kNone) return refuse("a branch to no label");
   emit(Control::branch).r[0] = index;
   return true;
@@ -650,7 +735,8 @@ bool FunctionDecoder::call() {
     for (const Operand& element : elements(list)) {
       const Symbol symbol =
           element.kind == Operand::Kind::name ? find_symbol(element.name) : Symbol{};
-      if (symbol.kind != Symbol::Kind::blob) return refuse("an argument that is no .param variable");
+      if (symbol.kind != Symbol::Kind::blob)
+        return refuse("an argument that is no .param variable");
       out.push_back(symbol.blob);
     }
     return true;
@@ -672,9 +758,12 @@ bool FunctionDecoder::call() {
     if (found == index.end()) return refuse("a call of no function");
     const Function& callee = program_.module->functions[found->second];
     if (!callee.defined) {
-      if (target.name == "vprintf") site->external = External::print;
-      else if (target.name == "__assertfail") site->external = External::assertion;
-      else return refuse(fmt::format("a call of {}, which is defined nowhere", target.name));
+      if (target.name == "vprintf")
+        site->external = External::print;
+      else if (target.name == "__assertfail")
+        site->external = External::assertion;
+      else
+        return refuse(fmt::format("a call of {}, which is defined nowhere", target.name));
       control = Control::external;
     } else if (callee.is_kernel) {
       return refuse("a call of a kernel");
@@ -741,8 +830,7 @@ void place_shared(Program& program, const Variable& variable) {
   }
   if (program.shared_offsets.contains(&variable)) return;
   const uint64_t alignment = std::max(variable.alignment, 1u);
-  const uint64_t offset =
-      (program.static_shared_bytes + alignment - 1) / alignment * alignment;
+  const uint64_t offset = (program.static_shared_bytes + alignment - 1) / alignment * alignment;
   program.shared_offsets[&variable] = static_cast<uint32_t>(offset);
   const uint64_t end = offset + variable.bytes;
   program.static_shared_bytes = static_cast<uint32_t>(std::min<uint64_t>(end, 1u << 30));
@@ -801,8 +889,8 @@ std::unique_ptr<Program> decode(const ParsedModule& module, const Function& kern
       (program->static_shared_bytes + alignment - 1) / alignment * alignment;
   uint64_t parameter_bytes = 0;
   for (const Variable& parameter : kernel.parameters) {
-    parameter_bytes = (parameter_bytes + parameter.alignment - 1) / parameter.alignment *
-                      parameter.alignment;
+    parameter_bytes =
+        (parameter_bytes + parameter.alignment - 1) / parameter.alignment * parameter.alignment;
     parameter_bytes += parameter.bytes;
   }
   program->parameter_bytes = static_cast<uint32_t>(std::min<uint64_t>(parameter_bytes, 1u << 20));

@@ -145,11 +145,11 @@ bool FunctionDecoder::float_arithmetic(std::string_view name, Type type, size_t 
   const bool usable = fast && !modifiers.relu && (modifiers.plain || kHostHasModes) &&
                       !(modifiers.saturate && type == Type::f64);
   if (usable) {
-    Op& op = operands == 1   ? emit(modifiers.plain ? fast->plain : fast->moded, {d, rows[0]})
-             : operands == 2 ? emit(modifiers.plain ? fast->plain : fast->moded,
-                                    {d, rows[0], rows[1]})
-                             : emit(modifiers.plain ? fast->plain : fast->moded,
-                                    {d, rows[0], rows[1], rows[2]});
+    Op& op =
+        operands == 1 ? emit(modifiers.plain ? fast->plain : fast->moded, {d, rows[0]})
+        : operands == 2
+            ? emit(modifiers.plain ? fast->plain : fast->moded, {d, rows[0], rows[1]})
+            : emit(modifiers.plain ? fast->plain : fast->moded, {d, rows[0], rows[1], rows[2]});
     op.imm = modifiers.csr;
     if (modifiers.saturate) emit(OpCode::saturate_f32, {d, d});
     return true;
@@ -175,8 +175,8 @@ bool FunctionDecoder::float_arithmetic(std::string_view name, Type type, size_t 
   Op& op = emit_scalar(function, modifiers.mode, {d, width}, {{rows[0], width}, {rows[1], width}});
   if (operands == 3) {
     op.r[3] = rows[2];
-    op.widths = static_cast<uint8_t>(op.widths |
-                                     static_cast<uint32_t>(std::countr_zero(width)) << 6);
+    op.widths =
+        static_cast<uint8_t>(op.widths | static_cast<uint32_t>(std::countr_zero(width)) << 6);
   }
   return true;
 }
@@ -210,8 +210,7 @@ bool FunctionDecoder::divide() {
 bool FunctionDecoder::reciprocal_or_root() {
   if (modifiers_.has("approx")) return approximate();
   const Type type = modifiers_.take_type();
-  return (type == Type::f32 || type == Type::f64) &&
-         float_arithmetic(modifiers_.name(), type, 1);
+  return (type == Type::f32 || type == Type::f64) && float_arithmetic(modifiers_.name(), type, 1);
 }
 
 bool FunctionDecoder::approximate() {
@@ -250,8 +249,8 @@ bool FunctionDecoder::approximate() {
     const auto pick = [&](auto example) -> Scalar {
       using T = decltype(example);
       return power ? Scalar{[](uint64_t x, uint64_t, uint64_t, uint64_t) {
-               return to_register(ex2_approx(get<T>(x)));
-             }}
+        return to_register(ex2_approx(get<T>(x)));
+      }}
                    : Scalar{[](uint64_t x, uint64_t, uint64_t, uint64_t) {
                        return to_register(tanh_approx(get<T>(x)));
                      }};
@@ -282,13 +281,20 @@ bool FunctionDecoder::float_minimum_maximum(Type type, bool maximum) {
   const uint64_t mode = (ftz ? 1 : 0) | (nan ? 2 : 0) | (sign ? 4 : 0);
   const auto scalar_of = [&]<typename F>(F) -> Scalar {
     switch (type) {
-      case Type::f32: return &F::template run<float>;
-      case Type::f64: return &F::template run<double>;
-      case Type::f16: return &F::template run<F16>;
-      case Type::bf16: return &F::template run<BF16>;
-      case Type::f16x2: return &F::template run<F16x2>;
-      case Type::bf16x2: return &F::template run<BF16x2>;
-      default: return nullptr;
+      case Type::f32:
+        return &F::template run<float>;
+      case Type::f64:
+        return &F::template run<double>;
+      case Type::f16:
+        return &F::template run<F16>;
+      case Type::bf16:
+        return &F::template run<BF16>;
+      case Type::f16x2:
+        return &F::template run<F16x2>;
+      case Type::bf16x2:
+        return &F::template run<BF16x2>;
+      default:
+        return nullptr;
     }
   };
   const Scalar function = maximum ? scalar_of(Maximum{}) : scalar_of(Minimum{});
@@ -320,8 +326,8 @@ bool FunctionDecoder::copy_sign() {
   const uint32_t width = width_of(type);
   const Scalar function =
       type == Type::f32   ? Scalar{[](uint64_t a, uint64_t b, uint64_t, uint64_t) {
-          return to_register(copysign(get<float>(a), get<float>(b)));
-        }}
+        return to_register(copysign(get<float>(a), get<float>(b)));
+      }}
       : type == Type::f64 ? Scalar{[](uint64_t a, uint64_t b, uint64_t, uint64_t) {
           return to_register(copysign(get<double>(a), get<double>(b)));
         }}
@@ -333,16 +339,17 @@ bool FunctionDecoder::copy_sign() {
 }
 
 bool FunctionDecoder::test_property() {
-  const int property = modifiers_.take_one(
-      {"finite", "infinite", "number", "notanumber", "normal", "subnormal"});
+  const int property =
+      modifiers_.take_one({"finite", "infinite", "number", "notanumber", "normal", "subnormal"});
   const Type type = modifiers_.take_type();
   if (property < 0 || (type != Type::f32 && type != Type::f64)) return false;
-  emit_scalar(type == Type::f32 ? Scalar{[](uint64_t a, uint64_t, uint64_t, uint64_t m) -> uint64_t {
-                return testp(static_cast<TestProperty>(m), get<float>(a));
-              }}
-                                : Scalar{[](uint64_t a, uint64_t, uint64_t, uint64_t m) -> uint64_t {
-                                    return testp(static_cast<TestProperty>(m), get<double>(a));
-                                  }},
+  emit_scalar(type == Type::f32
+                  ? Scalar{[](uint64_t a, uint64_t, uint64_t, uint64_t m) -> uint64_t {
+                      return testp(static_cast<TestProperty>(m), get<float>(a));
+                    }}
+                  : Scalar{[](uint64_t a, uint64_t, uint64_t, uint64_t m) -> uint64_t {
+                      return testp(static_cast<TestProperty>(m), get<double>(a));
+                    }},
               static_cast<uint64_t>(property), {predicate_destination(operand(0)), 0},
               {{source(1, type), width_of(type)}});
   return true;

@@ -102,8 +102,8 @@ struct ExtractBits {
 struct InsertBits {
   template <typename T>
   static uint64_t run(uint64_t a, uint64_t b, uint64_t c, uint64_t) {
-    return to_register(bfi(get<T>(a), get<T>(b), static_cast<uint32_t>(c),
-                           static_cast<uint32_t>(c >> 32)));
+    return to_register(
+        bfi(get<T>(a), get<T>(b), static_cast<uint32_t>(c), static_cast<uint32_t>(c >> 32)));
   }
 };
 struct CountOnes {
@@ -172,10 +172,11 @@ bool FunctionDecoder::add_subtract() {
   if (is_float(type)) return float_arithmetic(modifiers_.name(), type, 2);
   if (type == Type::u16x2 || type == Type::s16x2) {
     if (subtract) return false;
-    emit_scalar([](uint64_t a, uint64_t b, uint64_t, uint64_t) -> uint64_t {
-                  return add_16x2(static_cast<uint32_t>(a), static_cast<uint32_t>(b));
-                },
-                0, {destination(0, 4), 4}, {{source(1, 4), 4}, {source(2, 4), 4}});
+    emit_scalar(
+        [](uint64_t a, uint64_t b, uint64_t, uint64_t) -> uint64_t {
+          return add_16x2(static_cast<uint32_t>(a), static_cast<uint32_t>(b));
+        },
+        0, {destination(0, 4), 4}, {{source(1, 4), 4}, {source(2, 4), 4}});
     return true;
   }
   if (!is_integer(type)) return false;
@@ -240,8 +241,9 @@ bool FunctionDecoder::multiply() {
     if (short_product || width > 4) return false;
     const uint32_t a = source(1, width), b = source(2, width);
     const uint32_t d = destination(0, 2 * width);
-    const OpCode code = width == 2 ? (is_signed(type) ? OpCode::mul_wide_s16 : OpCode::mul_wide_u16)
-                                   : (is_signed(type) ? OpCode::mul_wide_s32 : OpCode::mul_wide_u32);
+    const OpCode code = width == 2
+                            ? (is_signed(type) ? OpCode::mul_wide_s16 : OpCode::mul_wide_u16)
+                            : (is_signed(type) ? OpCode::mul_wide_s32 : OpCode::mul_wide_u32);
     emit(code, {d, a, b});
     return true;
   }
@@ -293,10 +295,11 @@ bool FunctionDecoder::multiply_add() {
   }
   if (modifiers_.take("sat")) {
     if (type != Type::s32 || part != 1) return false;
-    emit_scalar([](uint64_t x, uint64_t y, uint64_t z, uint64_t) {
-                  return to_register(mad_hi_sat(get<int32_t>(x), get<int32_t>(y), get<int32_t>(z)));
-                },
-                0, {d, 4}, {{a, 4}, {b, 4}, {c, 4}});
+    emit_scalar(
+        [](uint64_t x, uint64_t y, uint64_t z, uint64_t) {
+          return to_register(mad_hi_sat(get<int32_t>(x), get<int32_t>(y), get<int32_t>(z)));
+        },
+        0, {d, 4}, {{a, 4}, {b, 4}, {c, 4}});
     return true;
   }
   if (part == 0 && width > 2) {
@@ -333,13 +336,14 @@ bool FunctionDecoder::minimum_maximum() {
   if (is_float(type)) return !relu && float_minimum_maximum(type, maximum);
   if (type == Type::u16x2 || type == Type::s16x2) {
     const uint64_t mode = (maximum ? 1 : 0) | (type == Type::s16x2 ? 2 : 0) | (relu ? 4 : 0);
-    emit_scalar([](uint64_t a, uint64_t b, uint64_t, uint64_t m) -> uint64_t {
-                  const auto x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);
-                  const bool is_signed = (m & 2) != 0, with_relu = (m & 4) != 0;
-                  return (m & 1) != 0 ? max_16x2(x, y, is_signed, with_relu)
-                                      : min_16x2(x, y, is_signed, with_relu);
-                },
-                mode, {destination(0, 4), 4}, {{source(1, 4), 4}, {source(2, 4), 4}});
+    emit_scalar(
+        [](uint64_t a, uint64_t b, uint64_t, uint64_t m) -> uint64_t {
+          const auto x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);
+          const bool is_signed = (m & 2) != 0, with_relu = (m & 4) != 0;
+          return (m & 1) != 0 ? max_16x2(x, y, is_signed, with_relu)
+                              : min_16x2(x, y, is_signed, with_relu);
+        },
+        mode, {destination(0, 4), 4}, {{source(1, 4), 4}, {source(2, 4), 4}});
     return true;
   }
   if (!is_integer(type)) return false;
@@ -347,11 +351,12 @@ bool FunctionDecoder::minimum_maximum() {
   const uint32_t a = source(1, width), b = source(2, width), d = destination(0, width);
   if (relu) {
     if (type != Type::s32) return false;
-    emit_scalar([](uint64_t x, uint64_t y, uint64_t, uint64_t m) {
-                  const auto p = get<int32_t>(x), q = get<int32_t>(y);
-                  return to_register(m != 0 ? max_relu(p, q) : min_relu(p, q));
-                },
-                maximum, {d, 4}, {{a, 4}, {b, 4}});
+    emit_scalar(
+        [](uint64_t x, uint64_t y, uint64_t, uint64_t m) {
+          const auto p = get<int32_t>(x), q = get<int32_t>(y);
+          return to_register(m != 0 ? max_relu(p, q) : min_relu(p, q));
+        },
+        maximum, {d, 4}, {{a, 4}, {b, 4}});
   } else if (width == 4) {
     const OpCode codes[2][2] = {{OpCode::min_u32, OpCode::min_s32},
                                 {OpCode::max_u32, OpCode::max_s32}};
@@ -366,7 +371,11 @@ bool FunctionDecoder::minimum_maximum() {
 bool FunctionDecoder::bitwise() {
   const std::string_view name = modifiers_.name();
   const Type type = modifiers_.take_type();
-  const int which = name == "and" ? 0 : name == "or" ? 1 : name == "xor" ? 2 : name == "not" ? 3 : 4;
+  const int which = name == "and"   ? 0
+                    : name == "or"  ? 1
+                    : name == "xor" ? 2
+                    : name == "not" ? 3
+                                    : 4;
   if (type == Type::pred) {
     bool a_inverted = false, b_inverted = false;
     const uint32_t a = predicate(operand(1), a_inverted);
@@ -484,11 +493,11 @@ bool FunctionDecoder::bit_count() {
   const std::string_view name = modifiers_.name();
   if (name == "fns") {
     if (!modifiers_.take("b32")) return false;
-    emit_scalar([](uint64_t a, uint64_t b, uint64_t c, uint64_t) -> uint64_t {
-                  return fns(static_cast<uint32_t>(a), static_cast<uint32_t>(b), get<int32_t>(c));
-                },
-                0, {destination(0, 4), 4},
-                {{source(1, 4), 4}, {source(2, 4), 4}, {source(3, 4), 4}});
+    emit_scalar(
+        [](uint64_t a, uint64_t b, uint64_t c, uint64_t) -> uint64_t {
+          return fns(static_cast<uint32_t>(a), static_cast<uint32_t>(b), get<int32_t>(c));
+        },
+        0, {destination(0, 4), 4}, {{source(1, 4), 4}, {source(2, 4), 4}, {source(3, 4), 4}});
     return true;
   }
   const bool shift_amount = modifiers_.take("shiftamt");
@@ -517,12 +526,13 @@ bool FunctionDecoder::permute_bytes() {
     emit(OpCode::prmt_bytes, {destination(0, 4), a, b, c});
     return true;
   }
-  emit_scalar([](uint64_t a, uint64_t b, uint64_t c, uint64_t m) -> uint64_t {
-                return prmt(static_cast<uint32_t>(a), static_cast<uint32_t>(b),
-                            static_cast<uint32_t>(c), static_cast<PermuteMode>(m));
-              },
-              static_cast<uint64_t>(mode), {destination(0, 4), 4},
-              {{source(1, 4), 4}, {source(2, 4), 4}, {source(3, 4), 4}});
+  emit_scalar(
+      [](uint64_t a, uint64_t b, uint64_t c, uint64_t m) -> uint64_t {
+        return prmt(static_cast<uint32_t>(a), static_cast<uint32_t>(b), static_cast<uint32_t>(c),
+                    static_cast<PermuteMode>(m));
+      },
+      static_cast<uint64_t>(mode), {destination(0, 4), 4},
+      {{source(1, 4), 4}, {source(2, 4), 4}, {source(3, 4), 4}});
   return true;
 }
 
@@ -531,17 +541,17 @@ bool FunctionDecoder::dot_product() {
   const int half = four ? 0 : modifiers_.take_one({"lo", "hi"});
   const Type a_type = modifiers_.take_type(), b_type = modifiers_.take_type();
   if (half < 0 || width_of(a_type) != 4 || width_of(b_type) != 4) return false;
-  const uint64_t mode = (four ? 0 : 1) | (is_signed(a_type) ? 2 : 0) |
-                        (is_signed(b_type) ? 4 : 0) | static_cast<uint64_t>(half) << 3;
-  emit_scalar([](uint64_t a, uint64_t b, uint64_t c, uint64_t m) -> uint64_t {
-                const auto x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);
-                const auto z = static_cast<uint32_t>(c);
-                const bool a_signed = (m & 2) != 0, b_signed = (m & 4) != 0;
-                return (m & 1) == 0 ? dp4a(x, a_signed, y, b_signed, z)
-                                    : dp2a(x, a_signed, y, b_signed, z, (m & 8) != 0);
-              },
-              mode, {destination(0, 4), 4},
-              {{source(1, 4), 4}, {source(2, 4), 4}, {source(3, 4), 4}});
+  const uint64_t mode = (four ? 0 : 1) | (is_signed(a_type) ? 2 : 0) | (is_signed(b_type) ? 4 : 0) |
+                        static_cast<uint64_t>(half) << 3;
+  emit_scalar(
+      [](uint64_t a, uint64_t b, uint64_t c, uint64_t m) -> uint64_t {
+        const auto x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);
+        const auto z = static_cast<uint32_t>(c);
+        const bool a_signed = (m & 2) != 0, b_signed = (m & 4) != 0;
+        return (m & 1) == 0 ? dp4a(x, a_signed, y, b_signed, z)
+                            : dp2a(x, a_signed, y, b_signed, z, (m & 8) != 0);
+      },
+      mode, {destination(0, 4), 4}, {{source(1, 4), 4}, {source(2, 4), 4}, {source(3, 4), 4}});
   return true;
 }
 
@@ -569,12 +579,13 @@ bool FunctionDecoder::extend_bits() {
   const Type type = modifiers_.take_type();
   if (kind < 0 || width_of(type) != 4) return false;
   const uint64_t mode = (mask ? 1 : 0) | (is_signed(type) ? 2 : 0) | (kind == 1 ? 4 : 0);
-  emit_scalar([](uint64_t a, uint64_t b, uint64_t, uint64_t m) -> uint64_t {
-                const auto x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);
-                const bool wrap = (m & 4) != 0;
-                return (m & 1) != 0 ? bmsk(x, y, wrap) : szext(x, y, (m & 2) != 0, wrap);
-              },
-              mode, {destination(0, 4), 4}, {{source(1, 4), 4}, {source(2, 4), 4}});
+  emit_scalar(
+      [](uint64_t a, uint64_t b, uint64_t, uint64_t m) -> uint64_t {
+        const auto x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);
+        const bool wrap = (m & 4) != 0;
+        return (m & 1) != 0 ? bmsk(x, y, wrap) : szext(x, y, (m & 2) != 0, wrap);
+      },
+      mode, {destination(0, 4), 4}, {{source(1, 4), 4}, {source(2, 4), 4}});
   return true;
 }
 

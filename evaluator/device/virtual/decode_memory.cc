@@ -11,16 +11,26 @@ namespace {
 
 std::optional<Move> move_of(uint32_t element_bytes, uint32_t row_bytes, bool is_signed) {
   switch (row_bytes * 16 + element_bytes) {
-    case 2 * 16 + 1: return is_signed ? Move::s8_16 : Move::u8_16;
-    case 2 * 16 + 2: return Move::u16_16;
-    case 4 * 16 + 1: return is_signed ? Move::s8_32 : Move::u8_32;
-    case 4 * 16 + 2: return is_signed ? Move::s16_32 : Move::u16_32;
-    case 4 * 16 + 4: return Move::u32_32;
-    case 8 * 16 + 1: return is_signed ? Move::s8_64 : Move::u8_64;
-    case 8 * 16 + 2: return is_signed ? Move::s16_64 : Move::u16_64;
-    case 8 * 16 + 4: return is_signed ? Move::s32_64 : Move::u32_64;
-    case 8 * 16 + 8: return Move::u64_64;
-    default: return std::nullopt;
+    case 2 * 16 + 1:
+      return is_signed ? Move::s8_16 : Move::u8_16;
+    case 2 * 16 + 2:
+      return Move::u16_16;
+    case 4 * 16 + 1:
+      return is_signed ? Move::s8_32 : Move::u8_32;
+    case 4 * 16 + 2:
+      return is_signed ? Move::s16_32 : Move::u16_32;
+    case 4 * 16 + 4:
+      return Move::u32_32;
+    case 8 * 16 + 1:
+      return is_signed ? Move::s8_64 : Move::u8_64;
+    case 8 * 16 + 2:
+      return is_signed ? Move::s16_64 : Move::u16_64;
+    case 8 * 16 + 4:
+      return is_signed ? Move::s32_64 : Move::u32_64;
+    case 8 * 16 + 8:
+      return Move::u64_64;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -63,11 +73,16 @@ uint64_t bits_xor(uint64_t a, uint64_t b, uint64_t, uint64_t) { return a ^ b; }
 template <typename F>
 Scalar half_scalar(Type type) {
   switch (type) {
-    case Type::f16: return &F::template run<F16>;
-    case Type::bf16: return &F::template run<BF16>;
-    case Type::f16x2: return &F::template run<F16x2>;
-    case Type::bf16x2: return &F::template run<BF16x2>;
-    default: return integer_scalar<F>(type);
+    case Type::f16:
+      return &F::template run<F16>;
+    case Type::bf16:
+      return &F::template run<BF16>;
+    case Type::f16x2:
+      return &F::template run<F16x2>;
+    case Type::bf16x2:
+      return &F::template run<BF16x2>;
+    default:
+      return integer_scalar<F>(type);
   }
 }
 
@@ -110,12 +125,11 @@ bool FunctionDecoder::take_memory_modifiers(Space& space, bool& soft) {
   modifiers_.take("relaxed");  // after .mmio
   modifiers_.take_one({"cta", "cluster", "gpu", "sys"});
   soft = ordering > 0;
-  constexpr Space kSpaces[] = {Space::global, Space::shared,    Space::shared,    Space::shared,
-                               Space::local,  Space::constant,  Space::parameter, Space::parameter,
-                               Space::parameter};
-  const int which =
-      modifiers_.take_one({"global", "shared", "shared::cta", "shared::cluster", "local", "const",
-                           "param", "param::entry", "param::func"});
+  constexpr Space kSpaces[] = {Space::global,    Space::shared,    Space::shared,
+                               Space::shared,    Space::local,     Space::constant,
+                               Space::parameter, Space::parameter, Space::parameter};
+  const int which = modifiers_.take_one({"global", "shared", "shared::cta", "shared::cluster",
+                                         "local", "const", "param", "param::entry", "param::func"});
   space = which < 0 ? Space::generic : kSpaces[which];
   modifiers_.take_one({"ca", "cg", "cs", "lu", "cv", "wb", "wt"});
   modifiers_.take("nc");
@@ -258,8 +272,8 @@ bool FunctionDecoder::atomic() {
   Space space = Space::generic;
   bool soft = false;
   take_memory_modifiers(space, soft);
-  const std::string_view names[] = {"exch", "cas", "inc", "dec", "and", "or",
-                                    "xor",  "min", "max", "add"};
+  const std::string_view names[] = {"exch", "cas", "inc", "dec", "and",
+                                    "or",   "xor", "min", "max", "add"};
   std::string_view name;
   for (const std::string_view candidate : names) {
     if (name.empty() && modifiers_.take(candidate)) name = candidate;
@@ -307,7 +321,8 @@ bool FunctionDecoder::copy_async() {
     return false;
   }
   const auto bytes = integer(operand(2));
-  if (!bytes || (*bytes != 4 && *bytes != 8 && *bytes != 16)) return refuse("a size that is no constant");
+  if (!bytes || (*bytes != 4 && *bytes != 8 && *bytes != 16))
+    return refuse("a size that is no constant");
   info.bytes = static_cast<uint32_t>(*bytes);
   info.narrow = to.narrow;
   info.target_offset = to.offset;
@@ -330,8 +345,8 @@ bool FunctionDecoder::copy_async() {
   return true;
 }
 
-/// cp.async.mbarrier.arrive: the copies are complete, so it arrives at once. Without .noinc it first
-/// adds the arrival that it makes.
+/// cp.async.mbarrier.arrive: the copies are complete, so it arrives at once. Without .noinc it
+/// first adds the arrival that it makes.
 bool FunctionDecoder::copy_async_arrival() {
   if (!modifiers_.take("arrive")) return false;
   const bool counted = modifiers_.take("noinc");
@@ -385,9 +400,9 @@ bool FunctionDecoder::memory_barrier_object() {
     emit(Control::yield);  // whoever waits lets others run
     return true;
   }
-  constexpr MbarrierKind kKinds[] = {MbarrierKind::init,        MbarrierKind::invalidate,
-                                     MbarrierKind::arrive,      MbarrierKind::arrive_drop,
-                                     MbarrierKind::expect,      MbarrierKind::complete};
+  constexpr MbarrierKind kKinds[] = {MbarrierKind::init,   MbarrierKind::invalidate,
+                                     MbarrierKind::arrive, MbarrierKind::arrive_drop,
+                                     MbarrierKind::expect, MbarrierKind::complete};
   info.kind = expects ? MbarrierKind::arrive_expect : kKinds[what];
   const size_t at = operand(0).kind == Operand::Kind::memory ? 0 : 1;
   info.returns = at == 1 && operand(0).kind != Operand::Kind::sink;
@@ -400,7 +415,8 @@ bool FunctionDecoder::memory_barrier_object() {
 bool FunctionDecoder::bulk_copy() {
   program_.only_block_barriers = false;
   if (modifiers_.has("commit_group") || modifiers_.has("wait_group")) return no_operation();
-  const bool to_shared = !modifiers_.has("shared::cta") || modifiers_.has("mbarrier::complete_tx::bytes");
+  const bool to_shared =
+      !modifiers_.has("shared::cta") || modifiers_.has("mbarrier::complete_tx::bytes");
   BulkInfo info;
   info.to_shared = to_shared;
   info.has_barrier = modifiers_.take("mbarrier::complete_tx::bytes");

@@ -15,33 +15,52 @@ uint32_t width_of(Type type) { return std::max(bytes_of(type), 2u); }
 
 std::optional<Number> number_of(Type type) {
   switch (type) {
-    case Type::u8: return Number::u8;
-    case Type::u16: return Number::u16;
-    case Type::u32: return Number::u32;
-    case Type::u64: return Number::u64;
-    case Type::s8: return Number::s8;
-    case Type::s16: return Number::s16;
-    case Type::s32: return Number::s32;
-    case Type::s64: return Number::s64;
-    case Type::f16: return Number::f16;
-    case Type::bf16: return Number::bf16;
-    case Type::tf32: return Number::tf32;
-    case Type::f32: return Number::f32;
-    case Type::f64: return Number::f64;
-    case Type::f16x2: return Number::f16x2;
-    case Type::bf16x2: return Number::bf16x2;
-    case Type::e4m3x2: return Number::e4m3x2;
-    case Type::e5m2x2: return Number::e5m2x2;
-    default: return std::nullopt;
+    case Type::u8:
+      return Number::u8;
+    case Type::u16:
+      return Number::u16;
+    case Type::u32:
+      return Number::u32;
+    case Type::u64:
+      return Number::u64;
+    case Type::s8:
+      return Number::s8;
+    case Type::s16:
+      return Number::s16;
+    case Type::s32:
+      return Number::s32;
+    case Type::s64:
+      return Number::s64;
+    case Type::f16:
+      return Number::f16;
+    case Type::bf16:
+      return Number::bf16;
+    case Type::tf32:
+      return Number::tf32;
+    case Type::f32:
+      return Number::f32;
+    case Type::f64:
+      return Number::f64;
+    case Type::f16x2:
+      return Number::f16x2;
+    case Type::bf16x2:
+      return Number::bf16x2;
+    case Type::e4m3x2:
+      return Number::e4m3x2;
+    case Type::e5m2x2:
+      return Number::e5m2x2;
+    default:
+      return std::nullopt;
   }
 }
 
 /// mode: a ConvertMode, then the types in bytes 1 and 2, then whether the result is an s8.
 uint64_t convert_lane(uint64_t a, uint64_t, uint64_t, uint64_t mode) {
-  const uint64_t bits = convert_register(static_cast<Number>(mode >> 8 & 0xff),
-                                         static_cast<Number>(mode >> 16 & 0xff), a,
-                                         convert_mode(mode & 0xff));
-  return (mode >> 24 & 1) != 0 ? to_register(static_cast<int64_t>(static_cast<int8_t>(bits))) : bits;
+  const uint64_t bits =
+      convert_register(static_cast<Number>(mode >> 8 & 0xff),
+                       static_cast<Number>(mode >> 16 & 0xff), a, convert_mode(mode & 0xff));
+  return (mode >> 24 & 1) != 0 ? to_register(static_cast<int64_t>(static_cast<int8_t>(bits)))
+                               : bits;
 }
 uint64_t convert_pair_lane(uint64_t a, uint64_t b, uint64_t, uint64_t mode) {
   return convert_register_pair(static_cast<Number>(mode >> 8 & 0xff), get<float>(a), get<float>(b),
@@ -85,11 +104,16 @@ uint64_t compare_halves(uint64_t a, uint64_t b, uint64_t, uint64_t mode) {
 
 Scalar compare_function(Type type) {
   switch (type) {
-    case Type::f32: return &CompareLanes::run<float>;
-    case Type::f64: return &CompareLanes::run<double>;
-    case Type::f16: return &CompareLanes::run<F16>;
-    case Type::bf16: return &CompareLanes::run<BF16>;
-    default: return integer_scalar<CompareLanes>(type);
+    case Type::f32:
+      return &CompareLanes::run<float>;
+    case Type::f64:
+      return &CompareLanes::run<double>;
+    case Type::f16:
+      return &CompareLanes::run<F16>;
+    case Type::bf16:
+      return &CompareLanes::run<BF16>;
+    default:
+      return integer_scalar<CompareLanes>(type);
   }
 }
 
@@ -119,37 +143,48 @@ std::optional<FastCompare> fast_compare(Compare how, Type type) {
                                    OpCode::le_u64, OpCode::le_s64, OpCode::le_f32, OpCode::le_f64};
   const bool real = row >= f32;
   switch (how) {
-    case Compare::eq: return FastCompare{kEqual[row], false, false};
+    case Compare::eq:
+      return FastCompare{kEqual[row], false, false};
     case Compare::ne:
       if (real) return std::nullopt;  // false on NaN
       return FastCompare{kEqual[row], false, true};
-    case Compare::neu: return FastCompare{kEqual[row], false, true};
+    case Compare::neu:
+      return FastCompare{kEqual[row], false, true};
     case Compare::lo:
-    case Compare::lt: return FastCompare{kLess[row], false, false};
+    case Compare::lt:
+      return FastCompare{kLess[row], false, false};
     case Compare::ls:
-    case Compare::le: return FastCompare{kLessEqual[row], false, false};
+    case Compare::le:
+      return FastCompare{kLessEqual[row], false, false};
     case Compare::hi:
-    case Compare::gt: return FastCompare{kLess[row], true, false};
+    case Compare::gt:
+      return FastCompare{kLess[row], true, false};
     case Compare::hs:
-    case Compare::ge: return FastCompare{kLessEqual[row], true, false};
-    case Compare::ltu: return FastCompare{kLessEqual[row], true, true};
-    case Compare::leu: return FastCompare{kLess[row], true, true};
-    case Compare::gtu: return FastCompare{kLessEqual[row], false, true};
-    case Compare::geu: return FastCompare{kLess[row], false, true};
+    case Compare::ge:
+      return FastCompare{kLessEqual[row], true, false};
+    case Compare::ltu:
+      return FastCompare{kLessEqual[row], true, true};
+    case Compare::leu:
+      return FastCompare{kLess[row], true, true};
+    case Compare::gtu:
+      return FastCompare{kLessEqual[row], false, true};
+    case Compare::geu:
+      return FastCompare{kLess[row], false, true};
     case Compare::num:
       if (!real) return std::nullopt;
       return FastCompare{row == f32 ? OpCode::num_f32 : OpCode::num_f64, false, false};
     case Compare::nan:
       if (!real) return std::nullopt;
       return FastCompare{row == f32 ? OpCode::num_f32 : OpCode::num_f64, false, true};
-    case Compare::equ: return std::nullopt;
+    case Compare::equ:
+      return std::nullopt;
   }
   return std::nullopt;
 }
 
 const std::initializer_list<std::string_view> kCompareNames = {
-    "eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs",
-    "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"};
+    "eq", "ne",  "lt",  "le",  "gt",  "ge",  "lo",  "ls",  "hi",
+    "hs", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"};
 
 bool is_space_lane(Warp& warp, const Op& op, uint32_t mask) {
   const uint64_t* address = row<uint64_t>(warp, op.r[1]);
@@ -207,8 +242,10 @@ bool FunctionDecoder::pack_or_unpack() {
       if (parts[i].kind == Operand::Kind::sink) continue;
       if (count == 2) {
         const uint32_t d = destination(parts[i], part);
-        if (part == 4) emit(i == 0 ? OpCode::narrow_64_32 : OpCode::high_64_32, {d, a});
-        else emit(i == 0 ? OpCode::narrow_32_16 : OpCode::high_32_16, {d, a});
+        if (part == 4)
+          emit(i == 0 ? OpCode::narrow_64_32 : OpCode::high_64_32, {d, a});
+        else
+          emit(i == 0 ? OpCode::narrow_32_16 : OpCode::high_32_16, {d, a});
         continue;
       }
       emit_scalar([](uint64_t x, uint64_t, uint64_t, uint64_t shift) { return x >> shift; },
@@ -244,12 +281,13 @@ bool FunctionDecoder::convert() {
     if (bits == 0) return false;
     modifiers_.take("b32");
     const uint32_t c = operand_count() > 3 ? source(3, 4) : constant(0, 4);
-    emit_scalar([](uint64_t a, uint64_t b, uint64_t e, uint64_t mode) -> uint64_t {
-                  return convert_pack(static_cast<int>(mode & 31), (mode & 32) != 0,
-                                      get<int32_t>(a), get<int32_t>(b), static_cast<uint32_t>(e));
-                },
-                static_cast<uint64_t>(bits) | (to[0] == 's' ? 32 : 0), {destination(0, 4), 4},
-                {{source(1, 4), 4}, {source(2, 4), 4}, {c, 4}});
+    emit_scalar(
+        [](uint64_t a, uint64_t b, uint64_t e, uint64_t mode) -> uint64_t {
+          return convert_pack(static_cast<int>(mode & 31), (mode & 32) != 0, get<int32_t>(a),
+                              get<int32_t>(b), static_cast<uint32_t>(e));
+        },
+        static_cast<uint64_t>(bits) | (to[0] == 's' ? 32 : 0), {destination(0, 4), 4},
+        {{source(1, 4), 4}, {source(2, 4), 4}, {c, 4}});
     return true;
   }
   ConvertMode mode;
@@ -265,9 +303,9 @@ bool FunctionDecoder::convert() {
   const auto to_number = number_of(to), from_number = number_of(from);
   if (!to_number || !from_number) return false;
   mode.to_integer = integral && is_float(to);
-  const uint64_t types =
-      uint64_t{static_cast<uint8_t>(*to_number)} << 8 |
-      uint64_t{static_cast<uint8_t>(*from_number)} << 16 | uint64_t{to == Type::s8} << 24;
+  const uint64_t types = uint64_t{static_cast<uint8_t>(*to_number)} << 8 |
+                         uint64_t{static_cast<uint8_t>(*from_number)} << 16 |
+                         uint64_t{to == Type::s8} << 24;
   const uint32_t to_width = width_of(to), from_width = width_of(from);
   const bool two_operands = operand_count() == 3 && from == Type::f32;
   if (two_operands) {
@@ -349,7 +387,9 @@ bool FunctionDecoder::set_predicate() {
     const uint32_t both = temporary(4);
     emit_scalar(type == Type::f16x2 ? compare_halves<F16> : compare_halves<BF16>,
                 static_cast<uint64_t>(how), {both, 4}, {{a, 4}, {b, 4}});
-    const Scalar bit = [](uint64_t x, uint64_t, uint64_t, uint64_t shift) { return x >> shift & 1; };
+    const Scalar bit = [](uint64_t x, uint64_t, uint64_t, uint64_t shift) {
+      return x >> shift & 1;
+    };
     emit_scalar(bit, 0, {predicate_destination(operand(0)), 0}, {{both, 4}});
     emit_scalar(bit, 16, {predicate_destination(operand(1)), 0}, {{both, 4}});
     return true;
@@ -422,7 +462,8 @@ bool FunctionDecoder::set_value() {
                                             : ~uint64_t{0};
   const OpCode select = to_width == 2 ? OpCode::select16 : OpCode::select32;
   if (to_width > 4) return false;
-  emit(select, {destination(0, to_width), constant(truth, to_width), constant(0, to_width), result});
+  emit(select,
+       {destination(0, to_width), constant(truth, to_width), constant(0, to_width), result});
   return true;
 }
 

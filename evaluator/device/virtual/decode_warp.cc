@@ -102,9 +102,9 @@ bool FunctionDecoder::reduce() {
   const int kind = modifiers_.take_one({"add", "min", "max", "and", "or", "xor"});
   const Type type = modifiers_.take_type();
   if (kind < 0 || bytes_of(type) != 4 || is_float(type)) return false;
-  constexpr ReduceKind kUnsigned[] = {ReduceKind::add,      ReduceKind::min_u,
-                                      ReduceKind::max_u,    ReduceKind::bits_and,
-                                      ReduceKind::bits_or,  ReduceKind::bits_xor};
+  constexpr ReduceKind kUnsigned[] = {ReduceKind::add,     ReduceKind::min_u,
+                                      ReduceKind::max_u,   ReduceKind::bits_and,
+                                      ReduceKind::bits_or, ReduceKind::bits_xor};
   ReduceKind which = kUnsigned[kind];
   if (is_signed(type) && kind == 1) which = ReduceKind::min_s;
   if (is_signed(type) && kind == 2) which = ReduceKind::max_s;
@@ -244,7 +244,8 @@ bool FunctionDecoder::store_matrix() {
 bool FunctionDecoder::move_matrix() {
   modifiers_.take("sync");
   modifiers_.take("aligned");
-  if (!modifiers_.take("m8n8") || !modifiers_.take("trans") || !modifiers_.take("b16")) return false;
+  if (!modifiers_.take("m8n8") || !modifiers_.take("trans") || !modifiers_.take("b16"))
+    return false;
   const uint32_t a = source(1, 4), d = destination(0, 4);
   Op& op = emit_warp_sync(run_move_matrix, constant(kAllLanes, 4));
   op.r[0] = d;
@@ -297,8 +298,7 @@ bool FunctionDecoder::wmma() {
   modifiers_.take("aligned");
   if (what < 0) return false;
   const auto registers = [&](const Operand& list) {
-    return list.kind == Operand::Kind::vector ? elements(list)
-                                              : std::span<const Operand>(&list, 1);
+    return list.kind == Operand::Kind::vector ? elements(list) : std::span<const Operand>(&list, 1);
   };
   if (what == 2) {
     MatrixMultiply multiply;
@@ -365,10 +365,14 @@ bool FunctionDecoder::wmma() {
   std::optional<MmaType> type;
   Space space = Space::generic;
   for (std::string_view part = modifiers_.take_any(); !part.empty(); part = modifiers_.take_any()) {
-    if (part == "global") space = Space::global;
-    else if (part == "shared" || part == "shared::cta") space = Space::shared;
-    else if (parse_shape(part, m, n, k)) continue;
-    else if (type = matrix_type(part); !type) return false;
+    if (part == "global")
+      space = Space::global;
+    else if (part == "shared" || part == "shared::cta")
+      space = Space::shared;
+    else if (parse_shape(part, m, n, k))
+      continue;
+    else if (type = matrix_type(part); !type)
+      return false;
   }
   if (!type || layout < 0 || m == 0) return false;
   operation.m = m;
@@ -378,7 +382,7 @@ bool FunctionDecoder::wmma() {
   // small integers have shapes of their own.
   if (matrix <= 1) {
     operation.a = operation.b = *type;
-    operation.d = operation.c = *type == MmaType::f64   ? MmaType::f64
+    operation.d = operation.c = *type == MmaType::f64 ? MmaType::f64
                                 : *type == MmaType::s8 || *type == MmaType::u8 ||
                                         *type == MmaType::s4 || *type == MmaType::u4 ||
                                         *type == MmaType::b1

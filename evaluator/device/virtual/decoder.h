@@ -110,8 +110,14 @@ class FunctionDecoder {
   uint32_t row_of_register(uint32_t reg);
   uint32_t allocate_row(uint32_t width, bool listed);
   struct Symbol {
-    enum class Kind : uint8_t { none, address, local, blob, kernel_parameter, function } kind =
-        Kind::none;
+    enum class Kind : uint8_t {
+      none,
+      address,
+      local,
+      blob,
+      kernel_parameter,
+      function
+    } kind = Kind::none;
     uint64_t address = 0;  // or offset
     Blob blob;
     Space space = Space::generic;
@@ -139,7 +145,7 @@ class FunctionDecoder {
   bool carry_arithmetic();
   bool multiply();
   bool multiply_add();
-  bool integer_binary();   // div rem, sad
+  bool integer_binary();  // div rem, sad
   bool minimum_maximum();
   bool bitwise();
   bool shift();
@@ -157,7 +163,7 @@ class FunctionDecoder {
     uint64_t mode = 0;  // as scalar functions take it
     bool plain = true;  // .rn without .ftz, .sat, .relu
     bool saturate = false;
-    int64_t csr = 0;    // for the *_mode operations
+    int64_t csr = 0;  // for the *_mode operations
     bool directed = false;
     bool relu = false;
   };

@@ -39,8 +39,8 @@ class VirtualDevice : public Device {
     info_.name = fmt::format("assay virtual GPU ({})", arch);
     info_.uuid = "virtual";
     info_.driver = fmt::format("assay {}", executor().name);
-    threads_ = threads > 0 ? threads
-                           : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    threads_ =
+        threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   }
 
   const DeviceInfo& info() const override { return info_; }
@@ -48,9 +48,8 @@ class VirtualDevice : public Device {
   Result<assay::Buffer> allocate(uint64_t bytes, const std::string& name) override {
     ASSIGN_OR_RETURN(HostMemory memory, HostMemory::allocate(bytes, space_.random()));
     const bool bare = name.find(' ') == std::string::npos;
-    ASSIGN_OR_RETURN(Region * region,
-                     space_.add(Region::Kind::memory, bytes, memory.data(),
-                                bare ? fmt::format("tensor {}", name) : name));
+    ASSIGN_OR_RETURN(Region * region, space_.add(Region::Kind::memory, bytes, memory.data(),
+                                                 bare ? fmt::format("tensor {}", name) : name));
     const assay::Buffer buffer{++last_id_, region->address, bytes};
     buffers_.emplace(buffer.id, Allocated{std::move(memory), region, name});
     return buffer;

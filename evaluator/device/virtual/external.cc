@@ -23,7 +23,10 @@ std::span<const std::byte> readable(Warp& warp, int lane, uint64_t address, size
   const std::byte* host = nullptr;
   uint64_t size = 0;
   switch (region->kind) {
-    case Region::Kind::memory: host = region->host; size = region->bytes; break;
+    case Region::Kind::memory:
+      host = region->host;
+      size = region->bytes;
+      break;
     case Region::Kind::local:
       host = warp.local.data() + size_t{warp.local_stride} * static_cast<size_t>(lane);
       size = warp.local_top;
@@ -33,7 +36,8 @@ std::span<const std::byte> readable(Warp& warp, int lane, uint64_t address, size
       host = warp.shared - kSharedBase;
       size = uint64_t{warp.shared_bytes} + kSharedBase;
       break;
-    default: return {};
+    default:
+      return {};
   }
   if (offset >= size) return {};
   return {host + offset, std::min<size_t>(limit, size - offset)};
@@ -68,7 +72,8 @@ void print(Warp& warp, const CallSite& site, uint32_t mask) {
           [&](uint64_t address, size_t limit) { return read_string(warp, lane, address, limit); });
     }
     const std::lock_guard lock(launch.mutex);
-    if (launch.printed->size() + text.size() <= kPrintLimit) launch.printed->append(text);
+    if (launch.printed->size() + text.size() <= kPrintLimit)
+      launch.printed->append(text);
     else if (launch.printed->size() < kPrintLimit) {
       launch.printed->append(text, 0, kPrintLimit - launch.printed->size());
     }

@@ -11,9 +11,12 @@ namespace {
 
 std::string_view reason_of(Fault::Kind kind) {
   switch (kind) {
-    case Fault::Kind::launch_failed: return "launch_limits";
-    case Fault::Kind::timeout: return "kernel_time";
-    default: return name(kind);
+    case Fault::Kind::launch_failed:
+      return "launch_limits";
+    case Fault::Kind::timeout:
+      return "kernel_time";
+    default:
+      return name(kind);
   }
 }
 
@@ -47,7 +50,8 @@ std::string where(const Warp& warp, const AddressFault& fault) {
     case Space::parameter:
       return fmt::format("offset {} of the kernel's parameters ({})", fault.address,
                          bytes_text(warp.parameter_bytes));
-    default: break;
+    default:
+      break;
   }
   const Region* region = warp.block->launch->space->nearest(fault.address);
   if (region == nullptr) {

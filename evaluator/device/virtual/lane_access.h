@@ -20,8 +20,8 @@ inline void set_lane_bits(Warp& warp, uint32_t offset, uint32_t bytes, int lane,
 }
 
 /// The address that a lane of a row holds, in generic form for shared memory.
-inline uint64_t address_of(const Warp& warp, uint32_t offset, bool narrow, bool shared, int64_t immediate,
-                    int lane) {
+inline uint64_t address_of(const Warp& warp, uint32_t offset, bool narrow, bool shared,
+                           int64_t immediate, int lane) {
   uint64_t address = narrow ? uint64_t{static_cast<uint32_t>(lane_bits(warp, offset, 4, lane) +
                                                              static_cast<uint64_t>(immediate))}
                             : lane_bits(warp, offset, 8, lane) + static_cast<uint64_t>(immediate);

@@ -1,9 +1,9 @@
 // Theory of operation
 //
-// Worker threads take blocks in order from a counter and run each to its end, one after the other; a
-// block never moves to another thread. A block that takes very long may be spinning on what a later
-// block has to do, so after some rounds its worker starts further blocks beside it, up to as many as
-// a real device would hold. Blocks of a cooperative launch are all started at once.
+// Worker threads take blocks in order from a counter and run each to its end, one after the other;
+// a block never moves to another thread. A block that takes very long may be spinning on what a
+// later block has to do, so after some rounds its worker starts further blocks beside it, up to as
+// many as a real device would hold. Blocks of a cooperative launch are all started at once.
 //
 // The first fault in launch order is the one that counts: blocks after it stop, blocks before it
 // finish, so that the same launch reports the same fault on any number of threads.
@@ -48,9 +48,10 @@ bool exhausted(Launch& launch, uint64_t order, uint64_t spent) {
   fault.operation = launch.operation;
   fault.explanation =
       late ? fmt::format("kernel {} did not end before the deadline", launch.kernel)
-           : fmt::format("kernel {} did not end within the budget of instructions (an endless loop, "
-                         "or far too much work?)",
-                         launch.kernel);
+           : fmt::format(
+                 "kernel {} did not end within the budget of instructions (an endless loop, "
+                 "or far too much work?)",
+                 launch.kernel);
   record(launch, order, fault);
   launch.over = true;
   return true;

@@ -10,8 +10,8 @@ namespace assay::virtual_gpu {
 /// The number of the block that is started as number `order`: a permutation by the schedule seed.
 uint64_t block_number(const Launch& launch, uint64_t order);
 
-/// Runs all blocks on `threads` threads of this process. Afterwards launch.fault, counters and notes
-/// say how it went.
+/// Runs all blocks on `threads` threads of this process. Afterwards launch.fault, counters and
+/// notes say how it went.
 void run_launch(Launch& launch, int threads, bool cooperative);
 
 }  // namespace assay::virtual_gpu

@@ -37,8 +37,12 @@ struct Object {
 
 void perform(Object& object, MbarrierKind kind, uint32_t count) {
   switch (kind) {
-    case MbarrierKind::init: object = {false, count, count, 0}; break;
-    case MbarrierKind::invalidate: object = {}; break;
+    case MbarrierKind::init:
+      object = {false, count, count, 0};
+      break;
+    case MbarrierKind::invalidate:
+      object = {};
+      break;
     case MbarrierKind::arrive_drop:
       object.expected -= count;
       object.pending -= count;
@@ -48,7 +52,9 @@ void perform(Object& object, MbarrierKind kind, uint32_t count) {
       object.pending -= count;
       object.settle();
       break;
-    case MbarrierKind::expect: object.bytes += count; break;
+    case MbarrierKind::expect:
+      object.bytes += count;
+      break;
     case MbarrierKind::complete:
       object.bytes -= count;
       object.settle();
@@ -59,7 +65,8 @@ void perform(Object& object, MbarrierKind kind, uint32_t count) {
       object.settle();
       break;
     case MbarrierKind::test_state:
-    case MbarrierKind::test_parity: break;
+    case MbarrierKind::test_parity:
+      break;
   }
 }
 
@@ -108,10 +115,10 @@ bool run_bulk_copy(Warp& warp, const Op& op, uint32_t mask) {
   const auto& info = *static_cast<const BulkInfo*>(op.table);
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
     const int lane = std::countr_zero(rest);
-    const uint64_t to = address_of(warp, op.r[0], info.narrow_target, info.to_shared,
-                                   info.target_offset, lane);
-    const uint64_t from = address_of(warp, op.r[1], info.narrow_source, !info.to_shared,
-                                     info.source_offset, lane);
+    const uint64_t to =
+        address_of(warp, op.r[0], info.narrow_target, info.to_shared, info.target_offset, lane);
+    const uint64_t from =
+        address_of(warp, op.r[1], info.narrow_source, !info.to_shared, info.source_offset, lane);
     const auto bytes = static_cast<uint32_t>(lane_bits(warp, op.r[2], 4, lane));
     if (bytes % 16 != 0) {
       return raise_address(warp, op, lane, {from, 16, false, true, false, Space::global});

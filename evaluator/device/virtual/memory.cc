@@ -15,15 +15,17 @@ Result<HostMemory> HostMemory::allocate(uint64_t bytes, uint64_t key) {
   const auto pages = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES));
   const auto page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   if (bytes > pages * page_bytes / 4 * 3) {
-    return Error{ErrorKind::device,
-                 fmt::format("the virtual device cannot hold a buffer of {} bytes: this machine has "
-                             "{} bytes of memory",
-                             bytes, pages * page_bytes)};
+    return Error{
+        ErrorKind::device,
+        fmt::format("the virtual device cannot hold a buffer of {} bytes: this machine has "
+                    "{} bytes of memory",
+                    bytes, pages * page_bytes)};
   }
   HostMemory memory;
   memory.bytes_ = bytes;
   memory.key_ = key;
-  memory.mapped_bytes_ = (bytes + 2 * trusted::kRedZoneBytes + page_bytes - 1) / page_bytes * page_bytes;
+  memory.mapped_bytes_ =
+      (bytes + 2 * trusted::kRedZoneBytes + page_bytes - 1) / page_bytes * page_bytes;
   void* mapped = mmap(nullptr, memory.mapped_bytes_, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) {
@@ -80,8 +82,8 @@ Result<Region*> AddressSpace::add(Region::Kind kind, uint64_t bytes, std::byte* 
                                                 name, bytes)};
   }
   if (regions_.size() >= kSlots - 256) {
-    return Error{ErrorKind::device, fmt::format("more than {} allocations on the virtual device",
-                                                kSlots - 256)};
+    return Error{ErrorKind::device,
+                 fmt::format("more than {} allocations on the virtual device", kSlots - 256)};
   }
   uint32_t slot = 0;
   do {

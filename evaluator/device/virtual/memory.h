@@ -25,12 +25,12 @@ inline constexpr uint32_t kSlots = 4096;
 struct Region {
   enum class Kind : uint8_t { memory, shared, local, parameter, code };
   Kind kind = Kind::memory;
-  bool read_only = false;      // to kernels
-  uint64_t address = 0;        // of the first byte
+  bool read_only = false;  // to kernels
+  uint64_t address = 0;    // of the first byte
   uint64_t bytes = 0;
-  std::byte* host = nullptr;   // where the first byte really is
-  std::string name;            // as messages call it: "tensor x", "scratch 1", "variable table"
-  bool listed = true;          // a candidate for "nearest" in messages
+  std::byte* host = nullptr;  // where the first byte really is
+  std::string name;           // as messages call it: "tensor x", "scratch 1", "variable table"
+  bool listed = true;         // a candidate for "nearest" in messages
   uint32_t slot = 0;
 };
 
@@ -59,7 +59,8 @@ class AddressSpace {
  public:
   AddressSpace();
 
-  /// A region of `bytes` at a random address; fails when all slots are taken or for 64 GiB and more.
+  /// A region of `bytes` at a random address; fails when all slots are taken or for 64 GiB and
+  /// more.
   Result<Region*> add(Region::Kind kind, uint64_t bytes, std::byte* host, std::string name,
                       bool read_only = false);
   void remove(const Region* region);

@@ -19,16 +19,19 @@ uint64_t update(std::byte* p, const AtomicInfo& info, uint64_t b, uint64_t c) {
   T fresh = 0;
   do {
     fresh = static_cast<T>(info.update(old, b, c, 0));
-  } while (!__atomic_compare_exchange_n(word, &old, fresh, true, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED));
+  } while (
+      !__atomic_compare_exchange_n(word, &old, fresh, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
   return old;
 }
 
 uint64_t apply(std::byte* p, const AtomicInfo& info, uint64_t b, uint64_t c) {
   switch (info.bytes) {
-    case 2: return update<uint16_t>(p, info, b, c);
-    case 4: return update<uint32_t>(p, info, b, c);
-    default: return update<uint64_t>(p, info, b, c);
+    case 2:
+      return update<uint16_t>(p, info, b, c);
+    case 4:
+      return update<uint32_t>(p, info, b, c);
+    default:
+      return update<uint64_t>(p, info, b, c);
   }
 }
 
@@ -43,8 +46,7 @@ bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
   shared.bytes = info.bytes;
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
     const int lane = std::countr_zero(rest);
-    const uint64_t address =
-        address_of(warp, op.r[4], info.narrow, info.shared, op.imm, lane);
+    const uint64_t address = address_of(warp, op.r[4], info.narrow, info.shared, op.imm, lane);
     std::byte* p = locate_lane(warp, op, lane, address, info.bytes, true);
     if (p == nullptr) return true;
     const uint64_t b = lane_bits(warp, op.r[1], info.bytes, lane);
@@ -76,8 +78,7 @@ bool run_copy_async(Warp& warp, const Op& op, uint32_t mask) {
   uint32_t reading = 0;
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
     const int lane = std::countr_zero(rest);
-    const uint64_t target =
-        address_of(warp, op.r[0], info.narrow, true, info.target_offset, lane);
+    const uint64_t target = address_of(warp, op.r[0], info.narrow, true, info.target_offset, lane);
     std::byte* to = locate_lane(warp, op, lane, target, info.bytes, true);
     if (to == nullptr) return true;
     uint32_t bytes = info.bytes;
@@ -94,7 +95,8 @@ bool run_copy_async(Warp& warp, const Op& op, uint32_t mask) {
       const uint64_t source = address_of(warp, op.r[1], false, false, info.source_offset, lane);
       // Alignment is that of the whole copy, bounds those of the part that is read.
       if ((source & (info.bytes - 1)) != 0) {
-        return raise_address(warp, op, lane, {source, info.bytes, false, true, false, Space::global});
+        return raise_address(warp, op, lane,
+                             {source, info.bytes, false, true, false, Space::global});
       }
       for (uint32_t at = 0; at < bytes;) {
         const uint32_t part = std::bit_floor(bytes - at);
@@ -118,9 +120,7 @@ bool run_copy_async(Warp& warp, const Op& op, uint32_t mask) {
 
 namespace {
 
-uint32_t row_bytes(Move move) {
-  return move <= Move::u16_16 ? 2 : move <= Move::u32_32 ? 4 : 8;
-}
+uint32_t row_bytes(Move move) { return move <= Move::u16_16 ? 2 : move <= Move::u32_32 ? 4 : 8; }
 
 bool sign_extends(Move move) {
   return move == Move::s8_16 || move == Move::s8_32 || move == Move::s16_32 ||

@@ -12,9 +12,9 @@ namespace assay::virtual_gpu {
 struct AtomicInfo {
   Scalar update = nullptr;  // (old, b, c) -> new
   uint32_t bytes = 4;
-  bool shared = false;      // addresses of shared memory, else generic
-  bool narrow = false;      // 32-bit addresses
-  bool returns = false;     // writes d
+  bool shared = false;   // addresses of shared memory, else generic
+  bool narrow = false;   // 32-bit addresses
+  bool returns = false;  // writes d
 };
 bool run_atomic(Warp& warp, const Op& op, uint32_t mask);
 
@@ -39,7 +39,15 @@ bool store_blob(Warp& warp, const Op& op, uint32_t mask);
 /// mbarrier objects in shared memory: Op::table. Rows: r[0] d (state, predicate or count), r[1]
 /// count, transaction bytes or state, r[4] address.
 enum class MbarrierKind : uint8_t {
-  init, invalidate, arrive, arrive_drop, expect, complete, arrive_expect, test_state, test_parity,
+  init,
+  invalidate,
+  arrive,
+  arrive_drop,
+  expect,
+  complete,
+  arrive_expect,
+  test_state,
+  test_parity,
 };
 struct MbarrierInfo {
   MbarrierKind kind = MbarrierKind::init;

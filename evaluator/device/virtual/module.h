@@ -23,9 +23,9 @@ struct Variable {
   Space space = Space::global;
   uint32_t alignment = 1;
   uint64_t bytes = 0;
-  bool unsized = false;   // extern .shared x[]: the launch's dynamic shared memory
+  bool unsized = false;  // extern .shared x[]: the launch's dynamic shared memory
   bool external = false;
-  std::string initial;    // leading bytes; the rest is zero
+  std::string initial;  // leading bytes; the rest is zero
 
   /// `bytes` bytes at `offset` are the address of `symbol` plus `addend`, shifted right by `shift`.
   struct Address {
@@ -65,7 +65,7 @@ struct Instruction {
   bool guard_negated = false;
   uint32_t first = 0, count = 0;  // operands in the function's pool
   uint32_t scope = 0;
-  uint32_t line = 0;        // in the PTX
+  uint32_t line = 0;          // in the PTX
   uint32_t location = kNone;  // in the function's locations
 };
 

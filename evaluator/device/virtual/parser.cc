@@ -3,9 +3,9 @@
 // A module is parsed in one pass without recursion: the only nesting, braces in function bodies and
 // in initial values, is kept on explicit stacks with limits. Registers are resolved here, because a
 // function declares thousands of them as ranges (.reg .b32 %r<1000>) of which only those that
-// instructions name get a number. Variables and labels stay names with a scope and are resolved when
-// a kernel is decoded, when their addresses are known. Instructions stay text as well: whether an
-// instruction is supported matters only once a launched kernel contains it.
+// instructions name get a number. Variables and labels stay names with a scope and are resolved
+// when a kernel is decoded, when their addresses are known. Instructions stay text as well: whether
+// an instruction is supported matters only once a launched kernel contains it.
 #include "evaluator/device/virtual/parser.h"
 
 #include <fmt/format.h>
@@ -23,13 +23,13 @@ namespace assay::virtual_gpu {
 namespace {
 
 constexpr size_t kMaximumText = size_t{64} << 20;
-constexpr size_t kMaximumInstructions = 2'000'000;     // of a module
-constexpr size_t kMaximumOperands = 10'000'000;        // of a module
-constexpr size_t kMaximumRegisters = 1 << 18;          // named by one function
-constexpr size_t kMaximumVariables = 4096;             // of a module or of a function
+constexpr size_t kMaximumInstructions = 2'000'000;  // of a module
+constexpr size_t kMaximumOperands = 10'000'000;     // of a module
+constexpr size_t kMaximumRegisters = 1 << 18;       // named by one function
+constexpr size_t kMaximumVariables = 4096;          // of a module or of a function
 constexpr size_t kMaximumFunctions = 16384;
-constexpr size_t kMaximumDepth = 64;                   // of braces
-constexpr size_t kMaximumScopes = 1 << 18;             // of a function
+constexpr size_t kMaximumDepth = 64;        // of braces
+constexpr size_t kMaximumScopes = 1 << 18;  // of a function
 constexpr uint64_t kMaximumVariableBytes = uint64_t{1} << 32;
 constexpr uint64_t kMaximumInitialBytes = uint64_t{64} << 20;
 constexpr size_t kMaximumListLength = 64;
@@ -78,9 +78,7 @@ std::optional<Operand> number(std::string_view text) {
   return operand;
 }
 
-bool is_name(const Token& token) {
-  return token.kind == Token::Kind::word && token.text[0] != '.';
-}
+bool is_name(const Token& token) { return token.kind == Token::Kind::word && token.text[0] != '.'; }
 
 class Parser {
  public:
@@ -112,9 +110,7 @@ class Parser {
                                    ? std::string("the end of the text")
                                    : fmt::format("\"{}\"", token.text.substr(0, 40))));
   }
-  bool expect(char mark) {
-    return lexer_.take_if(mark) || unexpected(fmt::format("\"{}\"", mark));
-  }
+  bool expect(char mark) { return lexer_.take_if(mark) || unexpected(fmt::format("\"{}\"", mark)); }
   bool expect_name(std::string_view& name) {
     if (!is_name(lexer_.peek())) return unexpected("a name");
     name = lexer_.take().text;
@@ -204,12 +200,18 @@ class Parser {
 
   bool space(Variable& variable) {
     const Token token = lexer_.take();
-    if (token.is(".global")) variable.space = Space::global;
-    else if (token.is(".const")) variable.space = Space::constant;
-    else if (token.is(".shared")) variable.space = Space::shared;
-    else if (token.is(".local")) variable.space = Space::local;
-    else if (token.is(".param")) variable.space = Space::parameter;
-    else return unsupported(fmt::format("directive \"{}\"", token.text.substr(0, 60)));
+    if (token.is(".global"))
+      variable.space = Space::global;
+    else if (token.is(".const"))
+      variable.space = Space::constant;
+    else if (token.is(".shared"))
+      variable.space = Space::shared;
+    else if (token.is(".local"))
+      variable.space = Space::local;
+    else if (token.is(".param"))
+      variable.space = Space::parameter;
+    else
+      return unsupported(fmt::format("directive \"{}\"", token.text.substr(0, 60)));
     return true;
   }
 
@@ -229,7 +231,7 @@ class Parser {
         aligned |= element != 0 || variable.alignment == 1;
         variable.alignment = static_cast<uint32_t>(alignment);
       } else if (word == "ptr") {
-        skip_pointer_attributes(); 
+        skip_pointer_attributes();
       } else if (word == "v2" || word == "v4" || word == "v8") {
         lanes = static_cast<uint64_t>(word[1] - '0');
       } else if (word == "attribute") {
@@ -267,7 +269,8 @@ class Parser {
 
   void skip_pointer_attributes() {
     while (lexer_.peek().is(".global") || lexer_.peek().is(".const") ||
-           lexer_.peek().is(".shared") || lexer_.peek().is(".local") || lexer_.peek().is(".align")) {
+           lexer_.peek().is(".shared") || lexer_.peek().is(".local") ||
+           lexer_.peek().is(".align")) {
       const bool alignment = lexer_.take().is(".align");
       if (alignment && lexer_.peek().kind == Token::Kind::number) lexer_.take();
     }
@@ -339,8 +342,8 @@ class Parser {
     }
     int64_t more = 0;
     if (!offset(more)) return false;
-    address.addend = static_cast<int64_t>(static_cast<uint64_t>(address.addend) +
-                                          static_cast<uint64_t>(more));
+    address.addend =
+        static_cast<int64_t>(static_cast<uint64_t>(address.addend) + static_cast<uint64_t>(more));
     variable.addresses.push_back(address);
     return true;
   }
@@ -571,8 +574,8 @@ class Parser {
     return (uint64_t{location.file} << 44) ^ (uint64_t{location.line} << 16) ^ location.column;
   }
   uint32_t known_location(const SourceLocation& location) {
-    const auto [place, is_new] = locations_.try_emplace(
-        key(location), static_cast<uint32_t>(function_->locations.size()));
+    const auto [place, is_new] =
+        locations_.try_emplace(key(location), static_cast<uint32_t>(function_->locations.size()));
     if (is_new) function_->locations.push_back(location);
     return place->second;
   }
@@ -586,8 +589,7 @@ class Parser {
     std::string_view name;
     if (!expect_name(name)) return false;
     instruction.guard = find_register(name);
-    if (instruction.guard == kNone ||
-        function_->registers[instruction.guard] != Type::pred) {
+    if (instruction.guard == kNone || function_->registers[instruction.guard] != Type::pred) {
       return invalid(fmt::format("guard {} is no predicate register", name.substr(0, 60)));
     }
     if (!is_name(lexer_.peek())) return unexpected("an instruction");
@@ -605,8 +607,10 @@ class Parser {
     while (!lexer_.peek().is(';')) {
       Operand operand;
       if (!this->operand(operand)) return false;
-      if (lexer_.take_if('|')) operand.paired = true;
-      else if (!lexer_.take_if(',') && !lexer_.peek().is(';')) return unexpected("\",\" or \";\"");
+      if (lexer_.take_if('|'))
+        operand.paired = true;
+      else if (!lexer_.take_if(',') && !lexer_.peek().is(';'))
+        return unexpected("\",\" or \";\"");
       if (operands.size() >= kMaximumListLength) return invalid("too many operands");
       operands.push_back(operand);
     }
@@ -705,8 +709,7 @@ class Parser {
         digits < name.size() && (name[digits] != '0' || digits + 1 == name.size());
     if (plain_suffix) {
       uint64_t value = 0;
-      const auto parsed =
-          std::from_chars(name.data() + digits, name.data() + name.size(), value);
+      const auto parsed = std::from_chars(name.data() + digits, name.data() + name.size(), value);
       if (parsed.ec == std::errc{}) suffix = value;
     }
     for (uint32_t at = scope_; at != kNone; at = function_->scopes[at].parent) {

@@ -2,9 +2,9 @@
 //
 // A frame is the registers of one function call of a warp: first a fixed part (a predicate that is
 // always true, the carry flags), then one row of 32 lanes per register and per constant, the latter
-// already spread over the lanes. A 16-bit register's row has 64 bytes, a 32-bit register's 128, a 64-bit
-// register's 256; a predicate is one 32-bit mask. Operands are byte offsets into the frame, so that
-// constants, registers and temporaries look the same to an operation.
+// already spread over the lanes. A 16-bit register's row has 64 bytes, a 32-bit register's 128, a
+// 64-bit register's 256; a predicate is one 32-bit mask. Operands are byte offsets into the frame,
+// so that constants, registers and temporaries look the same to an operation.
 #pragma once
 
 #include <array>
@@ -24,8 +24,8 @@ struct Op;
 
 inline constexpr uint32_t kAllLanes = 0xffffffffu;
 inline constexpr int kLanes = 32;
-inline constexpr uint32_t kTrueRow = 0;      // predicate, always true
-inline constexpr uint32_t kCarryRow = 4;     // predicate, the CC register
+inline constexpr uint32_t kTrueRow = 0;   // predicate, always true
+inline constexpr uint32_t kCarryRow = 4;  // predicate, the CC register
 inline constexpr uint32_t kFirstFreeRow = 64;
 /// Shared memory begins at this offset, as on hardware of compute capability 9.0.
 inline constexpr uint32_t kSharedBase = 1024;
@@ -44,11 +44,11 @@ using Scalar = uint64_t (*)(uint64_t a, uint64_t b, uint64_t c, uint64_t mode);
 
 /// What the warp's main loop has to do about an operation.
 enum class Control : uint8_t {
-  plain,      // call `run`, go on
-  branch,     // to r[0]
-  table,      // to targets[row r[0]]
+  plain,   // call `run`, go on
+  branch,  // to r[0]
+  table,   // to targets[row r[0]]
   call,
-  leave,      // ret
+  leave,  // ret
   exit,
   barrier,    // of the block
   warp_sync,  // `run` once all lanes named in row r[5] are here
@@ -59,8 +59,23 @@ enum class Control : uint8_t {
 };
 
 /// How loads widen and stores narrow: memory type, register width in bits.
-enum class Move : uint8_t { u8_16, s8_16, u16_16, u8_32, s8_32, u16_32, s16_32, u32_32,
-                            u8_64, s8_64, u16_64, s16_64, u32_64, s32_64, u64_64 };
+enum class Move : uint8_t {
+  u8_16,
+  s8_16,
+  u16_16,
+  u8_32,
+  s8_32,
+  u16_32,
+  s16_32,
+  u32_32,
+  u8_64,
+  s8_64,
+  u16_64,
+  s16_64,
+  u32_64,
+  s32_64,
+  u64_64
+};
 
 /// Op::flags: an atomic or volatile access.
 inline constexpr uint8_t kSoftAccess = 1;
@@ -72,17 +87,17 @@ struct alignas(64) Op {
     const void* table;  // CallSite, targets of a table, MatrixOp
   };
   int64_t imm = 0;
-  std::array<uint32_t, 6> r{};       // rows: destinations first
-  uint32_t guard = kTrueRow;         // predicate row
-  uint32_t source = 0;               // instruction of the function
+  std::array<uint32_t, 6> r{};  // rows: destinations first
+  uint32_t guard = kTrueRow;    // predicate row
+  uint32_t source = 0;          // instruction of the function
   Control control = Control::plain;
   bool guard_inverted = false;
-  bool counts = true;                // false: an extra step of the previous instruction
-  uint8_t flags = 0;                 // kSoftAccess ...
-  uint8_t width = 0;                 // bytes of an element in memory
-  uint8_t vector = 1;                // elements
+  bool counts = true;  // false: an extra step of the previous instruction
+  uint8_t flags = 0;   // kSoftAccess ...
+  uint8_t width = 0;   // bytes of an element in memory
+  uint8_t vector = 1;  // elements
   Move move = Move::u32_32;
-  uint8_t widths = 0;                // of scalar operands: 2 bits each of log2 bytes, 0: predicate
+  uint8_t widths = 0;  // of scalar operands: 2 bits each of log2 bytes, 0: predicate
 };
 static_assert(sizeof(Op) == 64);
 

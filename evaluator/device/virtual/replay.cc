@@ -37,8 +37,8 @@ std::optional<Refusal> refusal(const Launch& launch, const assay::Launch& asked,
   };
   const Dim3 grid = launch.grid, block = launch.block;
   if (grid.count() == 0 || block.count() == 0) {
-    return failed(fmt::format("the grid {} of blocks {} is empty", shape_text(grid),
-                              shape_text(block)));
+    return failed(
+        fmt::format("the grid {} of blocks {} is empty", shape_text(grid), shape_text(block)));
   }
   if (grid.x > info.max_grid[0] || grid.y > info.max_grid[1] || grid.z > info.max_grid[2]) {
     return failed(fmt::format("the grid {} is larger than ({},{},{})", shape_text(grid),
@@ -50,7 +50,8 @@ std::optional<Refusal> refusal(const Launch& launch, const assay::Launch& asked,
                               shape_text(block), info.max_threads_per_block, info.max_block[0],
                               info.max_block[1], info.max_block[2]));
   }
-  const uint64_t shared = uint64_t{launch.program->static_shared_bytes} + asked.dynamic_shared_bytes;
+  const uint64_t shared =
+      uint64_t{launch.program->static_shared_bytes} + asked.dynamic_shared_bytes;
   if (shared > info.shared_per_block_optin_bytes) {
     return failed(fmt::format("{} bytes of shared memory a block, the device has {}", shared,
                               info.shared_per_block_optin_bytes));
@@ -109,7 +110,9 @@ Result<std::unique_ptr<Replay>> Replay::prepare(AddressSpace& space, Image& imag
       case Allocation::Kind::argument:
         if (allocation.index < arguments.size()) region = arguments[allocation.index];
         break;
-      case Allocation::Kind::variable: region = image.variable(allocation.name); break;
+      case Allocation::Kind::variable:
+        region = image.variable(allocation.name);
+        break;
       case Allocation::Kind::scratch: {
         ASSIGN_OR_RETURN(HostMemory memory, HostMemory::allocate(allocation.bytes, space.random()));
         ASSIGN_OR_RETURN(Region * added,
@@ -122,9 +125,10 @@ Result<std::unique_ptr<Replay>> Replay::prepare(AddressSpace& space, Image& imag
       }
     }
     if (region == nullptr) {
-      return Error{ErrorKind::invalid,
-                   fmt::format("the plan's allocation {} is no tensor or variable of this candidate",
-                               replay->regions_.size())};
+      return Error{
+          ErrorKind::invalid,
+          fmt::format("the plan's allocation {} is no tensor or variable of this candidate",
+                      replay->regions_.size())};
     }
     replay->regions_.push_back(region);
   }
@@ -208,9 +212,8 @@ RunReport Replay::run(const DeviceInfo& info, const RunOptions& options, int thr
     launch.budget = budget;
     launch.deadline = deadline;
     launch.printed = &report.printed;
-    launch.parameters.assign(std::max<size_t>(asked.parameters.size(),
-                                              launch.program->parameter_bytes),
-                             std::byte{0});
+    launch.parameters.assign(
+        std::max<size_t>(asked.parameters.size(), launch.program->parameter_bytes), std::byte{0});
     if (!asked.parameters.empty()) {
       memcpy(launch.parameters.data(), asked.parameters.data(), asked.parameters.size());
     }

@@ -13,16 +13,26 @@ namespace assay::virtual_gpu {
 template <typename F>
 Scalar integer_scalar(Type type) {
   switch (type) {
-    case Type::u16: return &F::template run<uint16_t>;
-    case Type::s16: return &F::template run<int16_t>;
-    case Type::u32: return &F::template run<uint32_t>;
-    case Type::s32: return &F::template run<int32_t>;
-    case Type::u64: return &F::template run<uint64_t>;
-    case Type::s64: return &F::template run<int64_t>;
-    case Type::b16: return &F::template run<uint16_t>;
-    case Type::b32: return &F::template run<uint32_t>;
-    case Type::b64: return &F::template run<uint64_t>;
-    default: return nullptr;
+    case Type::u16:
+      return &F::template run<uint16_t>;
+    case Type::s16:
+      return &F::template run<int16_t>;
+    case Type::u32:
+      return &F::template run<uint32_t>;
+    case Type::s32:
+      return &F::template run<int32_t>;
+    case Type::u64:
+      return &F::template run<uint64_t>;
+    case Type::s64:
+      return &F::template run<int64_t>;
+    case Type::b16:
+      return &F::template run<uint16_t>;
+    case Type::b32:
+      return &F::template run<uint32_t>;
+    case Type::b64:
+      return &F::template run<uint64_t>;
+    default:
+      return nullptr;
   }
 }
 
@@ -30,14 +40,22 @@ Scalar integer_scalar(Type type) {
 template <typename F>
 Scalar float_scalar(Type type) {
   switch (type) {
-    case Type::f32: return &F::template run<float>;
-    case Type::f64: return &F::template run<double>;
-    case Type::f16: return &F::template run<F16>;
-    case Type::bf16: return &F::template run<BF16>;
-    case Type::f16x2: return &F::template run<F16x2>;
-    case Type::bf16x2: return &F::template run<BF16x2>;
-    case Type::f32x2: return &F::template run<Pair<float>>;
-    default: return nullptr;
+    case Type::f32:
+      return &F::template run<float>;
+    case Type::f64:
+      return &F::template run<double>;
+    case Type::f16:
+      return &F::template run<F16>;
+    case Type::bf16:
+      return &F::template run<BF16>;
+    case Type::f16x2:
+      return &F::template run<F16x2>;
+    case Type::bf16x2:
+      return &F::template run<BF16x2>;
+    case Type::f32x2:
+      return &F::template run<Pair<float>>;
+    default:
+      return nullptr;
   }
 }
 

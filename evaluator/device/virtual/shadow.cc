@@ -53,9 +53,9 @@ bool SharedShadow::read(uint32_t offset, uint32_t bytes, uint32_t warp, bool sof
     const uint8_t mask = bytes_in(i, offset, bytes);
     const uint32_t last = written_[i];
     if (is_current(last) && (last & kSeveral) == 0 && (last & kWarp) != warp) {
-      const uint8_t changed = (last & kPartial) != 0    ? changed_bytes_[i]
+      const uint8_t changed = (last & kPartial) != 0   ? changed_bytes_[i]
                               : (last & kChanged) != 0 ? kWhole
-                                                        : uint8_t{0};
+                                                       : uint8_t{0};
       if ((changed & mask) != 0) {
         found = true;
         conflict = {false, i * 4, last & kWarp, (last & kSoft) != 0};
@@ -88,15 +88,16 @@ bool SharedShadow::write(uint32_t offset, uint32_t bytes, uint32_t changed, uint
     const auto fresh = static_cast<uint8_t>(shifted & mask);
     const uint32_t last = written_[i];
     const bool again = is_current(last);
-    const uint8_t written_before =
-        !again ? uint8_t{0} : (last & kPartial) != 0 ? written_bytes_[i] : kWhole;
-    const uint8_t changed_before = !again                     ? uint8_t{0}
+    const uint8_t written_before = !again                   ? uint8_t{0}
+                                   : (last & kPartial) != 0 ? written_bytes_[i]
+                                                            : kWhole;
+    const uint8_t changed_before = !again                   ? uint8_t{0}
                                    : (last & kPartial) != 0 ? changed_bytes_[i]
                                    : (last & kChanged) != 0 ? kWhole
-                                                             : uint8_t{0};
-    const uint8_t initialised = last < first_tag()          ? uint8_t{0}
+                                                            : uint8_t{0};
+    const uint8_t initialised = last < first_tag()       ? uint8_t{0}
                                 : (last & kPartial) != 0 ? initialised_[i]
-                                                          : kWhole;
+                                                         : kWhole;
     if (again && (last & kSeveral) == 0 && (last & kWarp) != warp &&
         (written_before & fresh) != 0) {
       found = true;

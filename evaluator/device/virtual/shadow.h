@@ -7,11 +7,11 @@
 
 namespace assay::virtual_gpu {
 
-/// Shared-memory accesses of one block. For each 4-byte word there is a tag of the last write and one
-/// of the reads: the epoch (a number that grows with each barrier of the block), flags, and the warp.
-/// The common case, whole words that no other warp touched in this epoch, is decided on the tags alone
-/// (lanes_memory.inc); all else comes here. A word that several warps wrote is not judged any more, so
-/// that what is reported is certain.
+/// Shared-memory accesses of one block. For each 4-byte word there is a tag of the last write and
+/// one of the reads: the epoch (a number that grows with each barrier of the block), flags, and the
+/// warp. The common case, whole words that no other warp touched in this epoch, is decided on the
+/// tags alone (lanes_memory.inc); all else comes here. A word that several warps wrote is not
+/// judged any more, so that what is reported is certain.
 class SharedShadow {
  public:
   static constexpr uint32_t kWarp = 31;         // bits of the warp's number
@@ -30,7 +30,7 @@ class SharedShadow {
     bool write_write = false;  // else a read and a write
     uint32_t offset = 0;
     uint32_t other_warp = 0;
-    bool other_soft = false;   // the other access was atomic or volatile
+    bool other_soft = false;  // the other access was atomic or volatile
   };
   /// True, with `conflict`, if another warp wrote other values to these bytes in this epoch.
   bool read(uint32_t offset, uint32_t bytes, uint32_t warp, bool soft, Conflict& conflict);

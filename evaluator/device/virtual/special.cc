@@ -15,48 +15,82 @@ uint64_t uniform_value(const Warp& warp, Special which) {
   const Block& block = *warp.block;
   const Launch& launch = *block.launch;
   switch (which) {
-    case Special::ntid_x: return launch.block.x;
-    case Special::ntid_y: return launch.block.y;
-    case Special::ntid_z: return launch.block.z;
-    case Special::ctaid_x: return block.ctaid[0];
-    case Special::ctaid_y: return block.ctaid[1];
-    case Special::ctaid_z: return block.ctaid[2];
-    case Special::nctaid_x: return launch.grid.x;
-    case Special::nctaid_y: return launch.grid.y;
-    case Special::nctaid_z: return launch.grid.z;
-    case Special::warpid: return warp.index;
-    case Special::nwarpid: return 64;
-    case Special::smid: return block.order % launch.multiprocessors;
-    case Special::nsmid: return launch.multiprocessors;
-    case Special::gridid: return launch.operation + 1u;
+    case Special::ntid_x:
+      return launch.block.x;
+    case Special::ntid_y:
+      return launch.block.y;
+    case Special::ntid_z:
+      return launch.block.z;
+    case Special::ctaid_x:
+      return block.ctaid[0];
+    case Special::ctaid_y:
+      return block.ctaid[1];
+    case Special::ctaid_z:
+      return block.ctaid[2];
+    case Special::nctaid_x:
+      return launch.grid.x;
+    case Special::nctaid_y:
+      return launch.grid.y;
+    case Special::nctaid_z:
+      return launch.grid.z;
+    case Special::warpid:
+      return warp.index;
+    case Special::nwarpid:
+      return 64;
+    case Special::smid:
+      return block.order % launch.multiprocessors;
+    case Special::nsmid:
+      return launch.multiprocessors;
+    case Special::gridid:
+      return launch.operation + 1u;
     case Special::clock:
-    case Special::clock64: return time_of(warp);
-    case Special::clock_hi: return time_of(warp) >> 32;
+    case Special::clock64:
+      return time_of(warp);
+    case Special::clock_hi:
+      return time_of(warp) >> 32;
     case Special::globaltimer:
-    case Special::globaltimer_lo: return time_of(warp);
-    case Special::globaltimer_hi: return time_of(warp) >> 32;
-    case Special::envreg1: return launch.workspace >> 32;
-    case Special::envreg2: return launch.workspace & 0xffffffffu;
-    case Special::one: return 1;
-    case Special::total_shared: return launch.shared_bytes();
-    case Special::dynamic_shared: return launch.dynamic_shared_bytes;
-    default: return 0;
+    case Special::globaltimer_lo:
+      return time_of(warp);
+    case Special::globaltimer_hi:
+      return time_of(warp) >> 32;
+    case Special::envreg1:
+      return launch.workspace >> 32;
+    case Special::envreg2:
+      return launch.workspace & 0xffffffffu;
+    case Special::one:
+      return 1;
+    case Special::total_shared:
+      return launch.shared_bytes();
+    case Special::dynamic_shared:
+      return launch.dynamic_shared_bytes;
+    default:
+      return 0;
   }
 }
 
 uint32_t lane_value(const Warp& warp, Special which, uint32_t lane) {
   const uint32_t bit = 1u << lane;
   switch (which) {
-    case Special::tid_x: return warp.tid[0][lane];
-    case Special::tid_y: return warp.tid[1][lane];
-    case Special::tid_z: return warp.tid[2][lane];
-    case Special::laneid: return lane;
-    case Special::lanemask_eq: return bit;
-    case Special::lanemask_lt: return bit - 1;
-    case Special::lanemask_le: return bit | (bit - 1);
-    case Special::lanemask_gt: return ~(bit | (bit - 1));
-    case Special::lanemask_ge: return ~(bit - 1);
-    default: return 0;
+    case Special::tid_x:
+      return warp.tid[0][lane];
+    case Special::tid_y:
+      return warp.tid[1][lane];
+    case Special::tid_z:
+      return warp.tid[2][lane];
+    case Special::laneid:
+      return lane;
+    case Special::lanemask_eq:
+      return bit;
+    case Special::lanemask_lt:
+      return bit - 1;
+    case Special::lanemask_le:
+      return bit | (bit - 1);
+    case Special::lanemask_gt:
+      return ~(bit | (bit - 1));
+    case Special::lanemask_ge:
+      return ~(bit - 1);
+    default:
+      return 0;
   }
 }
 

@@ -1,17 +1,18 @@
 // Theory of operation
 //
-// A warp runs as a list of splits. While all lanes agree there is one, and the main loop (lanes.inc)
-// executes each operation for all lanes at once. A branch that lanes disagree on makes two splits;
-// the one with the lower program counter runs until it reaches or passes the other's, where they
-// become one again if they stand at the same place. Compilers lay code out so that this meets at the
-// end of an if or a loop. A split inside a function call runs before those that wait outside.
+// A warp runs as a list of splits. While all lanes agree there is one, and the main loop
+// (lanes.inc) executes each operation for all lanes at once. A branch that lanes disagree on makes
+// two splits; the one with the lower program counter runs until it reaches or passes the other's,
+// where they become one again if they stand at the same place. Compilers lay code out so that this
+// meets at the end of an if or a loop. A split inside a function call runs before those that wait
+// outside.
 //
 // A lane may spin on what another lane of its warp has to do first, so after some thousand
 // instructions the split that waited longest runs for a while whatever its program counter.
 //
 // Operations with .sync wait ("park") until all lanes that they name have come to the same place.
-// When nothing in a warp can run, parked splits are looked at again: lanes that have exited count as
-// arrived, bar.warp.sync may be met at different places, and lanes that came to the same place
+// When nothing in a warp can run, parked splits are looked at again: lanes that have exited count
+// as arrived, bar.warp.sync may be met at different places, and lanes that came to the same place
 // through different calls of the same function are moved into one frame.
 #include "evaluator/device/virtual/warp.h"
 
@@ -23,8 +24,8 @@
 namespace assay::virtual_gpu {
 namespace {
 
-constexpr uint32_t kMaximumDepth = 1024;                // of calls
-constexpr uint32_t kMaximumLocalBytes = 512u << 10;     // per thread, as on hardware
+constexpr uint32_t kMaximumDepth = 1024;             // of calls
+constexpr uint32_t kMaximumLocalBytes = 512u << 10;  // per thread, as on hardware
 
 void release_frame(Warp& warp, Frame* frame) {
   while (frame != nullptr && --frame->splits == 0) {
@@ -171,8 +172,7 @@ Next branch_table(Warp& warp, const Op& op, uint32_t mask) {
 const Op& op_of(const Split& split) { return split.frame->code->ops[split.pc]; }
 
 uint32_t needed(const Warp& warp, const Split& split) {
-  const auto* members =
-      reinterpret_cast<const uint32_t*>(split.frame->rows + op_of(split).r[5]);
+  const auto* members = reinterpret_cast<const uint32_t*>(split.frame->rows + op_of(split).r[5]);
   uint32_t all = 0;
   for (int lane = 0; lane < kLanes; ++lane) {
     if ((split.mask >> lane & 1) != 0) all |= members[lane];
@@ -205,8 +205,7 @@ Next park(Warp& warp, const Op& op, uint32_t mask) {
 }
 
 bool can_join(const Frame& a, const Frame& b) {
-  return a.code == b.code && a.parent == b.parent && a.site == b.site &&
-         a.return_pc == b.return_pc;
+  return a.code == b.code && a.parent == b.parent && a.site == b.site && a.return_pc == b.return_pc;
 }
 
 /// Copies the lanes of `mask` from one frame to another of the same function.
@@ -241,8 +240,8 @@ bool join_frames(Warp& warp) {
     if (a.state != Split::State::warp_sync || a.mask == 0) continue;
     for (size_t j = i + 1; j < warp.splits.size(); ++j) {
       Split& b = warp.splits[j];
-      if (b.state != Split::State::warp_sync || b.mask == 0 || a.pc != b.pc ||
-          a.frame == b.frame || !can_join(*a.frame, *b.frame) || b.frame->splits != 1) {
+      if (b.state != Split::State::warp_sync || b.mask == 0 || a.pc != b.pc || a.frame == b.frame ||
+          !can_join(*a.frame, *b.frame) || b.frame->splits != 1) {
         continue;
       }
       move_lanes(*a.frame->code, b.frame->rows, a.frame->rows, b.mask);
@@ -369,9 +368,8 @@ bool select_split(Warp& warp, uint32_t& stop_pc) {
   while (true) {
     for (Split& split : warp.splits) {
       if (split.state != Split::State::ready) continue;
-      const bool better =
-          best == nullptr || (warp.rotate ? split.last_run < best->last_run
-                                          : runs_before(split, *best));
+      const bool better = best == nullptr || (warp.rotate ? split.last_run < best->last_run
+                                                          : runs_before(split, *best));
       if (better) best = &split;
     }
     if (best != nullptr) break;
@@ -410,17 +408,24 @@ Next control(Warp& warp, const Op& op, uint32_t mask) {
   }
   leave_behind(warp, mask);
   switch (op.control) {
-    case Control::table: return branch_table(warp, op, mask);
-    case Control::call: return call(warp, op, mask);
-    case Control::leave: return leave(warp, mask);
-    case Control::exit: return exit_lanes(warp, mask);
-    case Control::barrier: return arrive(warp, op, mask);
-    case Control::warp_sync: return park(warp, op, mask);
+    case Control::table:
+      return branch_table(warp, op, mask);
+    case Control::call:
+      return call(warp, op, mask);
+    case Control::leave:
+      return leave(warp, mask);
+    case Control::exit:
+      return exit_lanes(warp, mask);
+    case Control::barrier:
+      return arrive(warp, op, mask);
+    case Control::warp_sync:
+      return park(warp, op, mask);
     case Control::yield:
       ++current(warp).pc;
       warp.rotate = warp.splits.size() > 1;
       return Next::pause;
-    case Control::external: return call_external(warp, op, mask);
+    case Control::external:
+      return call_external(warp, op, mask);
     case Control::trap:
       raise(warp, op, std::countr_zero(mask), Fault::Kind::trap, "the kernel executed a trap");
       return Next::fault;
@@ -429,7 +434,8 @@ Next control(Warp& warp, const Op& op, uint32_t mask) {
             warp.frame->code->problems[static_cast<size_t>(op.imm)]);
       return Next::fault;
     case Control::plain:
-    case Control::branch: break;
+    case Control::branch:
+      break;
   }
   return Next::select;
 }

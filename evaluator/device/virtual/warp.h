@@ -23,9 +23,9 @@ struct Frame {
   const CallSite* site = nullptr;  // the call that made it
   uint32_t return_pc = 0;
   uint32_t depth = 0;
-  uint32_t local_base = 0;         // of its local variables, in each thread's local memory
-  uint32_t splits = 0;             // splits and child frames that refer to it
-  std::byte* rows = nullptr;       // aligned to 64 bytes, in `memory`
+  uint32_t local_base = 0;    // of its local variables, in each thread's local memory
+  uint32_t splits = 0;        // splits and child frames that refer to it
+  std::byte* rows = nullptr;  // aligned to 64 bytes, in `memory`
   std::vector<std::byte> memory;
 };
 
@@ -35,8 +35,8 @@ struct Split {
   uint32_t mask = 0;
   Frame* frame = nullptr;
   State state = State::ready;
-  uint8_t barrier = 0;     // number of the barrier it waits for
-  uint64_t last_run = 0;   // time stamp, for rotation
+  uint8_t barrier = 0;    // number of the barrier it waits for
+  uint64_t last_run = 0;  // time stamp, for rotation
 };
 
 struct Counters {
@@ -56,15 +56,15 @@ struct Warp {
   Frame* frame = nullptr;
   Block* block = nullptr;
   const Region* const* slots = nullptr;
-  std::byte* shared = nullptr;     // first byte of the block's shared memory
+  std::byte* shared = nullptr;  // first byte of the block's shared memory
   uint32_t shared_bytes = 0;
-  bool track = false;              // shared-memory races and uninitialised reads
-  uint32_t index = 0;              // in the block
+  bool track = false;  // shared-memory races and uninitialised reads
+  uint32_t index = 0;  // in the block
   const std::byte* parameters = nullptr;
   uint32_t parameter_bytes = 0;
-  std::vector<std::byte> local;    // lane after lane, local_stride bytes each
+  std::vector<std::byte> local;  // lane after lane, local_stride bytes each
   uint32_t local_stride = 0;
-  uint32_t local_top = 0;          // local memory in use by the current frame and its callers
+  uint32_t local_top = 0;  // local memory in use by the current frame and its callers
   alignas(64) uint32_t tid[3][32] = {};
   Counters counters;
 
@@ -74,11 +74,11 @@ struct Warp {
   uint32_t present = 0;  // lanes that exist
   uint32_t live = 0;     // lanes that have not exited
   WarpState state = WarpState::ready;
-  uint64_t clock = 0;        // warp instructions since the block began
-  uint64_t slice_end = 0;    // clock at which the warp yields
-  bool rotate = false;       // the split that waited longest is to run next
-  bool rotating = false;     // it is running
-  uint64_t selections = 0;   // time stamp of splits
+  uint64_t clock = 0;       // warp instructions since the block began
+  uint64_t slice_end = 0;   // clock at which the warp yields
+  bool rotate = false;      // the split that waited longest is to run next
+  bool rotating = false;    // it is running
+  uint64_t selections = 0;  // time stamp of splits
   std::vector<std::unique_ptr<Frame>> frames;
   std::vector<Frame*> free_frames;
 };

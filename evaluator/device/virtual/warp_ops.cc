@@ -37,16 +37,22 @@ void set_bits(Warp& warp, uint32_t offset, uint32_t mask, uint32_t bits) {
 
 uint32_t reduced(ReduceKind kind, uint32_t a, uint32_t b) {
   switch (kind) {
-    case ReduceKind::add: return a + b;
-    case ReduceKind::min_u: return std::min(a, b);
-    case ReduceKind::max_u: return std::max(a, b);
+    case ReduceKind::add:
+      return a + b;
+    case ReduceKind::min_u:
+      return std::min(a, b);
+    case ReduceKind::max_u:
+      return std::max(a, b);
     case ReduceKind::min_s:
       return static_cast<uint32_t>(std::min(static_cast<int32_t>(a), static_cast<int32_t>(b)));
     case ReduceKind::max_s:
       return static_cast<uint32_t>(std::max(static_cast<int32_t>(a), static_cast<int32_t>(b)));
-    case ReduceKind::bits_and: return a & b;
-    case ReduceKind::bits_or: return a | b;
-    case ReduceKind::bits_xor: return a ^ b;
+    case ReduceKind::bits_and:
+      return a & b;
+    case ReduceKind::bits_or:
+      return a | b;
+    case ReduceKind::bits_xor:
+      return a ^ b;
   }
   return 0;
 }
@@ -83,8 +89,12 @@ bool run_vote(Warp& warp, const Op& op, uint32_t mask) {
   each_group(warp, op, mask, [&](uint32_t group) {
     const uint32_t yes = votes & group;
     switch (static_cast<VoteKind>(op.imm)) {
-      case VoteKind::all: set_bits(warp, op.r[0], group, yes == group ? kAllLanes : 0); break;
-      case VoteKind::any: set_bits(warp, op.r[0], group, yes != 0 ? kAllLanes : 0); break;
+      case VoteKind::all:
+        set_bits(warp, op.r[0], group, yes == group ? kAllLanes : 0);
+        break;
+      case VoteKind::any:
+        set_bits(warp, op.r[0], group, yes != 0 ? kAllLanes : 0);
+        break;
       case VoteKind::uni:
         set_bits(warp, op.r[0], group, yes == group || yes == 0 ? kAllLanes : 0);
         break;
@@ -112,8 +122,7 @@ bool run_match(Warp& warp, const Op& op, uint32_t mask) {
   });
   each_lane(mask, [&](int lane) {
     const bool all = op.imm != 0;
-    row<uint32_t>(warp, op.r[0])[lane] =
-        !all || (all_equal >> lane & 1) != 0 ? results[lane] : 0;
+    row<uint32_t>(warp, op.r[0])[lane] = !all || (all_equal >> lane & 1) != 0 ? results[lane] : 0;
   });
   if (op.imm != 0) set_bits(warp, op.r[1], mask, all_equal);
   return false;
@@ -124,9 +133,8 @@ bool run_reduce(Warp& warp, const Op& op, uint32_t mask) {
   each_group(warp, op, mask, [&](uint32_t group) {
     const uint32_t* a = row<uint32_t>(warp, op.r[1]);
     uint32_t total = a[std::countr_zero(group)];
-    each_lane(group & (group - 1), [&](int lane) {
-      total = reduced(static_cast<ReduceKind>(op.imm), total, a[lane]);
-    });
+    each_lane(group & (group - 1),
+              [&](int lane) { total = reduced(static_cast<ReduceKind>(op.imm), total, a[lane]); });
     each_lane(group, [&](int lane) { results[lane] = total; });
   });
   each_lane(mask, [&](int lane) { row<uint32_t>(warp, op.r[0])[lane] = results[lane]; });
@@ -232,8 +240,7 @@ void scatter(Warp& warp, const std::vector<uint32_t>& rows, bool wide, const Lan
       continue;
     }
     for (size_t lane = 0; lane < kLanes; ++lane) {
-      const uint64_t value =
-          uint64_t{words[2 * i + 1][lane]} << 32 | uint64_t{words[2 * i][lane]};
+      const uint64_t value = uint64_t{words[2 * i + 1][lane]} << 32 | uint64_t{words[2 * i][lane]};
       memcpy(warp.rows + rows[i] + 8 * lane, &value, 8);
     }
   }
@@ -279,8 +286,8 @@ bool run_wmma_move(Warp& warp, const Op& op, uint32_t mask) {
                                   : static_cast<uint64_t>(move.row_major ? columns : rows);
       const WmmaElement element =
           wmma_element(operation, move.matrix, move.row_major, stride, lane, index);
-      const uint64_t address = lane_address(warp, op, move.shared, move.narrow, lane) +
-                               element.offset_elements * bytes;
+      const uint64_t address =
+          lane_address(warp, op, move.shared, move.narrow, lane) + element.offset_elements * bytes;
       touched[lane] = address;
       std::byte* p = locate_lane(warp, op, lane, address, bytes, move.store);
       if (p == nullptr) return true;

@@ -29,7 +29,7 @@ bool run_active_mask(Warp& warp, const Op& op, uint32_t mask);
 struct MatrixMove {
   int count = 1;
   bool transpose = false;
-  bool shared = true;    // addresses of shared memory, else generic
+  bool shared = true;  // addresses of shared memory, else generic
   bool narrow = true;
   uint32_t rows[4] = {};  // registers
 };
