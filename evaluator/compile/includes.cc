@@ -99,16 +99,32 @@ std::optional<std::string> forbidden_include(std::string_view dependencies,
   return {};
 }
 
-std::optional<std::string> missing_include(const std::vector<LocatedDiagnostic>& diagnostics) {
+std::optional<UnopenedInclude> unopened_include(const std::vector<LocatedDiagnostic>& diagnostics) {
   for (const LocatedDiagnostic& item : diagnostics) {
     const std::string& message = item.diagnostic.message;
-    for (const std::string_view ending :
-         {": No such file or directory", ": Permission denied", ": Not a directory",
-          ": Is a directory", ": Operation not permitted", ": File name too long"})
+    for (const std::string_view reason :
+         {"No such file or directory", "Permission denied", "Not a directory", "Is a directory",
+          "Operation not permitted", "File name too long"}) {
+      const std::string ending = ": " + std::string(reason);
       if (item.diagnostic.severity == Diagnostic::Severity::error && message.ends_with(ending))
-        return message.substr(0, message.size() - ending.size());
+        return UnopenedInclude{message.substr(0, message.size() - ending.size()),
+                               std::string(reason)};
+    }
   }
   return {};
+}
+
+bool denied_header(const UnopenedInclude& include, const Toolchain& toolchain) {
+  const bool denied =
+      include.reason == "Permission denied" || include.reason == "Operation not permitted";
+  const fs::path path = fs::path(include.name).lexically_normal();
+  return denied && path.is_absolute() && allowed(path.string(), toolchain);
+}
+
+bool readable_by_all(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return !error && (status.permissions() & fs::perms::others_read) != fs::perms::none;
 }
 
 std::string include_explanation(const std::string& name) {

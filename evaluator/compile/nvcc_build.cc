@@ -126,8 +126,9 @@ std::vector<LocatedDiagnostic> collect_diagnostics(const StepsOutcome& outcome,
 
 std::optional<CompileFailure> include_failure(const BuildContext& context, StepsOutcome& outcome,
                                               const Names& names,
-                                              const std::vector<LocatedDiagnostic>& diagnostics) {
-  std::optional<std::string> name = missing_include(diagnostics);
+                                              const std::optional<UnopenedInclude>& unopened) {
+  std::optional<std::string> name;
+  if (unopened) name = unopened->name;
   for (const char* step : {"host_preprocess", "device_preprocess"})
     if (!name)
       name = forbidden_include(take(outcome, std::string(step) + ".d"),
@@ -151,7 +152,8 @@ CompileFailure failure_of(const StepsOutcome& outcome, const CompileRequest& req
 
 }  // namespace
 
-Result<BuildProduct> build_with_nvcc(const BuildContext& context, const CompileRequest& request) {
+Result<BuildProduct> build_with_nvcc(const BuildContext& context, const CompileRequest& request,
+                                     int attempt) {
   const Names names(request.file_name);
   const std::vector<Step> steps = make_steps(context, request, names);
   const std::string line_one = fmt::format("#line 1 \"{}\"\n", request.file_name);
@@ -168,7 +170,15 @@ Result<BuildProduct> build_with_nvcc(const BuildContext& context, const CompileR
   product.failure = std::move(outcome.failure);
   if (product.failure) return product;
   auto diagnostics = collect_diagnostics(outcome, request);
-  product.failure = include_failure(context, outcome, names, diagnostics);
+  const std::optional<UnopenedInclude> unopened = unopened_include(diagnostics);
+  if (unopened && denied_header(*unopened, context.toolchain)) {
+    if (attempt == 1) return build_with_nvcc(context, request, attempt + 1);
+    // The text of a diagnostic may be the candidate's: only a look at the file decides.
+    if (!readable_by_all(unopened->name))
+      return Error{ErrorKind::sandbox, fmt::format("{}: {}; every user must be able to read it",
+                                                   unopened->name, unopened->reason)};
+  }
+  product.failure = include_failure(context, outcome, names, unopened);
   if (product.failure) return product;
   const bool complete = std::all_of(steps.begin(), steps.end(),
                                     [&](const Step& step) { return outcome.succeeded(step.name); });

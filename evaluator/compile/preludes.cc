@@ -83,6 +83,14 @@ constexpr const char* kHostEnd = R"(
 #define __device__ __attribute__((visibility("hidden")))
 #undef __constant__
 #define __constant__ __attribute__((visibility("hidden")))
+#undef __launch_bounds__
+#define __launch_bounds__(...)
+#undef __maxnreg__
+#define __maxnreg__(...)
+#undef __cluster_dims__
+#define __cluster_dims__(...)
+#undef __block_size__
+#define __block_size__(...)
 namespace assay_launcher {
 struct KernelRecord { void* address; const char* name; };
 struct VariableRecord { char* address; const char* name; size_t bytes; size_t constant; };

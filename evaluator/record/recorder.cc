@@ -54,7 +54,7 @@ using recording::Recording;
 using recording::Setup;
 using Kind = RecordFailure::Kind;
 
-constexpr std::chrono::milliseconds kWallLimit{5'000};
+constexpr std::chrono::milliseconds kWallLimit{10'000};
 constexpr size_t kMemoryBytes = size_t{1} << 30;
 constexpr size_t kWorkBytes = size_t{128} << 20;  // the launcher, and room for a plan
 constexpr size_t kOutputBytes = size_t{64} << 10;

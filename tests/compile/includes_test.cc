@@ -30,5 +30,20 @@ TEST(IncludesTest, RefusesEverythingElse) {
 
 TEST(IncludesTest, ReadsEscapedNames) { EXPECT_EQ(forbidden("a\\ b\\#c$$d"), "a b#c$d"); }
 
+TEST(IncludesTest, TellsADeniedHeaderOfCudaFromAMissingOne) {
+  Toolchain toolchain;
+  toolchain.include = "/opt/cuda/include";
+  const auto unopened = [](const std::string& message) {
+    return unopened_include({{{Diagnostic::Severity::error, 1, 1, message}, "candidate.cu"}});
+  };
+  const auto denied = unopened("/opt/cuda/include/mma.h: Permission denied");
+  ASSERT_TRUE(denied);
+  EXPECT_EQ(denied->name, "/opt/cuda/include/mma.h");
+  EXPECT_TRUE(denied_header(*denied, toolchain));
+  EXPECT_FALSE(denied_header(*unopened("mma.h: No such file or directory"), toolchain));
+  EXPECT_FALSE(denied_header(*unopened("/etc/shadow: Permission denied"), toolchain));
+  EXPECT_FALSE(unopened("/opt/cuda/include/mma.h: looks odd"));
+}
+
 }  // namespace
 }  // namespace assay

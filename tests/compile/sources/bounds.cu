@@ -5,7 +5,7 @@
     cudaError_t error_ = (call);          \
     if (error_ != cudaSuccess) return;    \
   } while (0)
-__global__ __launch_bounds__(256, 2) void bounded(const __grid_constant__ int n, float* y) {
+__global__ __launch_bounds__(TILE * 8, 2) void bounded(const __grid_constant__ int n, float* y) {
   extern __shared__ float buffer[];
   buffer[threadIdx.x] = y[threadIdx.x];
   __syncthreads();
@@ -19,11 +19,13 @@ __global__ __launch_bounds__(256, 2) void bounded(const __grid_constant__ int n,
   y[0] = -1;
 #endif
 }
+__global__ void __cluster_dims__(2, 1, 1) clustered(float* y) { y[0] = 1; }
 template <int N>
 __global__ void __launch_bounds__(N) sized(float* y) { y[threadIdx.x] = N; }
 extern "C" void solve(const float* x, float* y, int n, cudaStream_t stream) {
   CUDA_CHECK(cudaFuncSetAttribute(bounded, cudaFuncAttributeMaxDynamicSharedMemorySize, 65536));
   bounded<<<1, 256, 65536, stream>>>(n, y);
+  clustered<<<4, 32, 0, stream>>>(y);
   void (*kernel)(float*) = sized<64>;
   kernel<<<1, 64, 0, stream>>>(y);
   (n > 5 ? sized<64> : sized<96>)<<<1, 64, 0, stream>>>(y);
