@@ -237,14 +237,24 @@ uint32_t bank_conflicts(const Warp& warp, const Access& access, uint32_t mask) {
 
 void make_pattern(const Warp& warp, const Access& access, SharedPattern& pattern) {
   pattern.bytes = access.bytes;
+  pattern.phase = access.offset[0] & 3;
   pattern.conflicts = bank_conflicts(warp, access, kAllLanes);
   int32_t units[kLanes];
   for (int lane = 0; lane < kLanes; ++lane) {
     pattern.relative[lane] = static_cast<uint32_t>(access.offset[lane] - access.offset[0]);
     units[lane] = static_cast<int32_t>(pattern.relative[lane]) / 4;
   }
+  bool uniform = true;
+  bool consecutive = true;
+  for (uint32_t lane = 0; lane < kLanes; ++lane) {
+    uniform &= pattern.relative[lane] == 0;
+    consecutive &= pattern.relative[lane] == lane * access.bytes;
+  }
+  pattern.shape = uniform       ? AccessShape::uniform
+                  : consecutive ? AccessShape::consecutive
+                                : AccessShape::scattered;
   std::sort(units, units + kLanes);
-  const uint32_t words = access.bytes / 4;
+  const uint32_t words = std::max(access.bytes / 4, 1u);
   pattern.run_count = 0;
   for (const int32_t unit : units) {
     if (pattern.run_count > 0) {

@@ -8,10 +8,18 @@
 
 namespace assay::virtual_gpu {
 
+enum class AccessShape : uint8_t {
+  scattered,    // each active lane at an offset of its own
+  uniform,      // all at offset[0]
+  consecutive,  // all 32 lanes, lane i at offset[0] + i * bytes
+};
+
 /// What follows from the distances between the addresses of 32 lanes in shared memory, which are
 /// the same whenever an instruction runs in most kernels.
 struct SharedPattern {
-  uint32_t bytes = 0;      // of one lane; 0: no pattern yet
+  uint32_t bytes = 0;  // of one lane; 0: no pattern yet
+  uint32_t phase = 0;  // the first lane's place in its word
+  AccessShape shape = AccessShape::scattered;
   uint32_t conflicts = 0;  // bank conflicts
   uint32_t run_count = 0;
   struct Run {
@@ -23,11 +31,7 @@ struct SharedPattern {
 };
 
 struct Access {
-  enum class Shape : uint8_t {
-    scattered,    // each active lane at an offset of its own
-    uniform,      // all at offset[0]
-    consecutive,  // all 32 lanes, lane i at offset[0] + i * bytes
-  };
+  using Shape = AccessShape;
   Shape shape = Shape::scattered;
   bool tracked = false;  // shared memory through a generic address, with tracking on
   uint32_t bytes = 0;    // of one lane
