@@ -41,7 +41,7 @@ namespace assay {
 namespace {
 
 // Changes whenever the same source would compile to something else.
-constexpr const char* kVersion = "1";
+constexpr const char* kVersion = "2";
 
 bool valid_arch(const std::string& arch) {
   if (!arch.starts_with("sm_") || arch.size() < 5 || arch.size() > 7) return false;
@@ -71,6 +71,24 @@ CompileFailure no_kernels() {
           "a template)",
           {},
           {}};
+}
+
+constexpr uint32_t kStaticSharedLimit = 48 << 10;  // of every architecture
+
+/// The assembler says so too, but where no cubin is wanted it does not run.
+std::optional<CompileFailure> too_much_shared(const std::vector<Kernel>& kernels) {
+  for (const Kernel& kernel : kernels)
+    if (kernel.static_shared_bytes > kStaticSharedLimit)
+      return CompileFailure{
+          CompileFailure::Kind::compile_error,
+          "compiler_limits",
+          fmt::format("kernel {} uses too much shared data: {} bytes of static __shared__ arrays "
+                      "are more than {}; use dynamic shared memory (extern __shared__) and "
+                      "cudaFuncSetAttribute for more",
+                      kernel.demangled, kernel.static_shared_bytes, kStaticSharedLimit),
+          {},
+          {}};
+  return {};
 }
 
 class ToolkitCompiler final : public Compiler {
@@ -146,6 +164,7 @@ class ToolkitCompiler final : public Compiler {
     ASSIGN_OR_RETURN(PtxHeader header, parse_ptx_header(product->ptx));
     if (header.kernels.empty()) return failed(no_kernels());
     add_resource_usage(product->resource_log, header.kernels);
+    if (auto failure = too_much_shared(header.kernels)) return failed(*std::move(failure));
     auto artifact = std::make_shared<Artifact>();
     artifact->key = key;
     artifact->arch = request.arch;

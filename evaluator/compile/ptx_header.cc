@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
 
 namespace assay {
 namespace {
@@ -140,6 +142,9 @@ class Parser {
         skip_function();
       } else if (token == ".global" || token == ".const") {
         RETURN_IF_ERROR(parse_variable(token == ".const", external));
+      } else if (token == ".shared") {
+        ASSIGN_OR_RETURN(Declaration declaration, parse_declaration());
+        if (!external) shared_.insert_or_assign(declaration.name, declaration);
       } else if (token == "{") {
         scan_.skip_body();
       }
@@ -216,10 +221,38 @@ class Parser {
     for (; !token.empty() && token != "{" && token != ";"; token = scan_.next())
       if (token == ".maxntid" || token == ".reqntid") kernel.max_threads = parse_dimensions();
     if (token == "{") {
-      scan_.skip_body();
+      RETURN_IF_ERROR(parse_body(kernel));
       kernel.demangled = demangled_name(kernel.name);
       header_.kernels.push_back(std::move(kernel));
     }
+    return {};
+  }
+
+  /// Counts the static shared memory: what the body declares and the module's variables it names.
+  /// What only the functions it calls use is not seen.
+  Result<void> parse_body(Kernel& kernel) {
+    std::set<std::string_view> counted;
+    uint64_t bytes = 0;
+    const auto count = [&](const Declaration& declaration) {
+      bytes = (bytes + declaration.alignment - 1) / declaration.alignment * declaration.alignment +
+              declaration.bytes;
+    };
+    int depth = 1;
+    while (depth > 0) {
+      const std::string_view token = scan_.next();
+      if (token.empty()) break;
+      if (token == "{") ++depth;
+      if (token == "}") --depth;
+      if (token == ".shared") {
+        // What only an assembler understands is left to it.
+        if (const auto declaration = parse_declaration(); declaration.ok()) count(*declaration);
+      } else if (!shared_.empty()) {
+        const auto found = shared_.find(token);
+        if (found != shared_.end() && counted.insert(token).second) count(found->second);
+      }
+      if (bytes > kMaximumBytes) return unexpected("so much shared memory");
+    }
+    kernel.static_shared_bytes = static_cast<uint32_t>(std::min<uint64_t>(bytes, UINT32_MAX));
     return {};
   }
 
@@ -274,6 +307,7 @@ class Parser {
 
   Scanner scan_;
   PtxHeader header_;
+  std::map<std::string, Declaration, std::less<>> shared_;  // of the module
 };
 
 /// The number that stands before `unit` in `line`, for example 24 in "Used 24 registers".

@@ -16,7 +16,8 @@ struct PtxHeader {
   std::vector<ModuleVariable> variables;  // .global and .const at module scope, without .extern
 };
 
-/// Reads the declarations of `ptx` and skips the function bodies. `invalid` names the line of what
+/// Reads the declarations of `ptx`, and of the kernels' bodies only how much static shared memory
+/// they use. `invalid` names the line of what
 /// was not understood. The text may come from anywhere: counts and sizes are bounded.
 Result<PtxHeader> parse_ptx_header(std::string_view ptx);
 

@@ -1,7 +1,6 @@
 // task: vector-add
 // expect: compile_error
 // reason: compiler_limits
-// gap: without a cubin (the virtual device) ptxas does not run, and nothing else counts static shared memory
 // A static shared array of 64 KiB, more than static shared memory can be.
 __global__ void add(const float* a, const float* b, float* c, int n) {
   __shared__ float tile[16384];

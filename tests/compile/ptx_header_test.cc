@@ -81,6 +81,23 @@ TEST(PtxHeaderTest, RefusesWhatItCannotReadAndNeverCrashes) {
     (void)parse_ptx_header(whole.substr(0, length));
 }
 
+TEST(PtxHeaderTest, CountsStaticSharedMemory) {
+  const auto header = parse_ptx_header(R"(
+.shared .align 16 .b8 common[1024];
+.extern .shared .align 16 .b8 dynamic[];
+.visible .entry own() { .shared .align 4 .b8 tile[100]; .shared .align 8 .f64 sums[4];
+  st.shared.u32 [tile], 1; { .shared .b8 inner; } ret; }
+.visible .entry both() { .shared .align 4 .b8 tile[8]; mov.u32 %r1, common; mov.u32 %r2, common;
+  mov.u32 %r3, dynamic; ret; }
+.visible .entry none() { .shared nonsense; ret; }
+)");
+  ASSERT_TRUE(header.ok()) << header.error().message;
+  ASSERT_EQ(header->kernels.size(), 3u);
+  EXPECT_EQ(header->kernels[0].static_shared_bytes, 104u + 32u + 1u);
+  EXPECT_EQ(header->kernels[1].static_shared_bytes, 16u + 1024u);
+  EXPECT_EQ(header->kernels[2].static_shared_bytes, 0u);
+}
+
 TEST(PtxHeaderTest, AddsWhatPtxasSaysToTheRightKernel) {
   std::vector<Kernel> kernels(2);
   kernels[0].name = "one";
