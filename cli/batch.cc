@@ -25,6 +25,7 @@ namespace {
 std::string options_text(const EvaluateOptions& options) {
   nlohmann::json json = {{"cases", options.cases},
                          {"repeats", options.repeats},
+                         {"budget", options.budget},
                          {"instruction_budget", options.run.instruction_budget},
                          {"deadline_seconds", options.run.deadline_seconds}};
   if (options.seed) json["seed"] = *options.seed;
@@ -91,7 +92,7 @@ Result<std::vector<EvaluationSummary>> run_batch(const std::vector<BatchItem>& i
     key.source_digest = sha256(item.candidate.source);
     key.candidate = item.candidate.name;
     key.device_id = evaluator->device().id;
-    key.arch = evaluator_options.arch;
+    key.arch = evaluator->arch();
     key.options = options_text(options.evaluate);
     ASSIGN_OR_RETURN(std::optional<EvaluationSummary> known, store.find(key));
     if (!known || !options.dump.empty()) {

@@ -11,6 +11,7 @@ inline constexpr int kUsage = 2;         // the command line or what it names is
 inline constexpr int kHarnessError = 3;  // trouble of ours
 
 /// Each adds its subcommand to `app`; when that ran, `status` holds the exit status.
+void add_calibrate_command(CLI::App& app, int& status);
 void add_demo_command(CLI::App& app, int& status);
 void add_doctor_command(CLI::App& app, int& status);
 void add_eval_command(CLI::App& app, int& status);

@@ -17,6 +17,7 @@ int main(int argument_count, char** arguments) {
   assay::add_demo_command(app, status);
   assay::add_eval_command(app, status);
   assay::add_tasks_command(app, status);
+  assay::add_calibrate_command(app, status);
   assay::add_doctor_command(app, status);
   try {
     app.parse(argument_count, arguments);

@@ -11,6 +11,8 @@
 //   validate  the plan against the artifact, the case and the device
 //   check     in a runner process: replay on poisoned outputs between red zones, repeat, and only
 //             then compute the expected outputs from the task's reference.cu and compare
+//   time      on a GPU, once all test cases are correct: each timed case against naive.cu, with
+//             all timed outputs verified (timed_cases.cc)
 //
 // This process never loads or runs anything of the candidate's. What it learns from the sandboxed
 // steps is data that was parsed with bounds. Seeds are drawn here, per case, and travel only to the
@@ -33,6 +35,7 @@
 #include "base/install.h"
 #include "evaluator/compile/entry.h"
 #include "evaluator/extract.h"
+#include "evaluator/timed_cases.h"
 
 namespace assay {
 
@@ -82,6 +85,11 @@ Outcome outcome_of(RecordFailure::Kind kind) {
   return Outcome::harness_error;
 }
 
+/// With the instructions that only this architecture has (wgmma, TMA).
+std::string native_arch(const DeviceInfo& device) {
+  return device.arch() + (device.compute_major >= 9 ? "a" : "");
+}
+
 }  // namespace
 
 std::string_view name(Stage stage) {
@@ -94,6 +102,8 @@ std::string_view name(Stage stage) {
       return "record";
     case Stage::check:
       return "check";
+    case Stage::time:
+      return "time";
     case Stage::done:
       return "done";
   }
@@ -131,12 +141,16 @@ Result<std::unique_ptr<Evaluator>> Evaluator::create(const Options& options) {
   evaluator->toolchain_ = evaluator->compiler_->toolchain();
   const int cores = std::max(1u, std::thread::hardware_concurrency());
   RunnerOptions runner;
+  runner.arch = options.arch;
+  runner.warm_spare = options.device.starts_with("cuda");
   runner.threads = options.threads_per_runner > 0
                        ? options.threads_per_runner
                        : std::max(1, cores / std::max(1, options.runners));
   ASSIGN_OR_RETURN(evaluator->runners_,
                    RunnerPool::create(options.device, options.runners, runner));
   evaluator->device_ = evaluator->runners_->info();
+  evaluator->profile_ = load_profile(evaluator->device_);
+  if (evaluator->on_gpu()) evaluator->options_.arch = native_arch(evaluator->device_);
   return evaluator;
 }
 
@@ -154,12 +168,10 @@ Evaluation Evaluator::evaluate(const Task& task, const Candidate& candidate,
 
   if (extract(story) && compile(story)) {
     // Artifact in hand: from here on every case has its own verdict.
-    for (const CaseSpec& spec : task.cases) {
-      const bool wanted = options.cases.empty() ? spec.role == Role::test &&
-                                                      (device_.id != "virtual" || spec.on_virtual)
-                                                : std::ranges::count(options.cases, spec.name) > 0;
-      if (wanted && !run_case(story, spec)) break;
-    }
+    bool going = true;
+    for (const Role role : {Role::test, Role::timed})
+      for (const CaseSpec& spec : task.cases)
+        if (spec.role == role && wants(story, spec)) going = going && run_case(story, spec);
     conclude(story);
   }
   story.enter(Stage::done);
@@ -188,7 +200,7 @@ bool Evaluator::compile(Story& story) {
   request.source = story.evaluation.code;
   request.entry = entry_source(story.task);
   request.arch = options_.arch;
-  request.want_cubin = device_.id != "virtual";
+  request.want_cubin = on_gpu();
   const auto start = Clock::now();
   Result<CompileOutcome> result = compiler_->compile(request);
   story.evaluation.compile_ms = milliseconds_since(start);
@@ -208,62 +220,122 @@ bool Evaluator::compile(Story& story) {
   return true;
 }
 
+bool Evaluator::wants(const Story& story, const CaseSpec& spec) const {
+  const std::vector<std::string>& cases = story.options.cases;
+  if (!cases.empty()) return std::ranges::count(cases, spec.name) > 0;
+  if (spec.role == Role::timed) return on_gpu() && !story.options.budget.empty();
+  return on_gpu() || spec.on_virtual;
+}
+
+namespace {
+
+void set_verdict(CaseResult& result, Outcome outcome, std::string reason, std::string explanation) {
+  result.report.outcome = outcome;
+  result.report.reason = std::move(reason);
+  result.report.explanation = std::move(explanation);
+}
+
+void set_trouble(CaseResult& result, const Error& error) {
+  set_verdict(result, Outcome::harness_error, assay::name(error.kind), error.message);
+}
+
+}  // namespace
+
 /// One case, to its own verdict. Returns false when further cases make no sense: trouble of ours,
-/// or a time limit that every other case would run into as well.
+/// a time limit that every other case would run into as well, or, before timing, anything wrong.
 bool Evaluator::run_case(Story& story, const CaseSpec& spec) {
+  const bool timed = spec.role == Role::timed && on_gpu() && !story.options.budget.empty();
+  const auto& before = story.evaluation.cases;
+  if (timed && std::ranges::any_of(before, [](const CaseResult& result) {
+        return result.report.outcome != Outcome::correct;
+      }))
+    return false;
   CaseResult& result = story.evaluation.cases.emplace_back();
   result.name = spec.name;
   result.role = spec.role;
   result.seed = story.options.seed ? derived_seed(*story.options.seed, spec.name) : random_seed();
-  const auto verdict = [&](Outcome outcome, const std::string& reason,
-                           const std::string& explanation) {
-    result.report.outcome = outcome;
-    result.report.reason = reason;
-    result.report.explanation = explanation;
-    return outcome != Outcome::timeout && outcome != Outcome::harness_error;
-  };
-  const auto trouble = [&](const Error& error) {
-    return verdict(Outcome::harness_error, assay::name(error.kind), error.message);
-  };
-
   const Result<BoundCase> bound = bind(story.task, spec);
-  if (!bound.ok()) return trouble(bound.error());
+  LaunchPlan plan;
+  if (!bound.ok()) {
+    set_trouble(result, bound.error());
+  } else if (record_case(story, *bound, result, plan)) {
+    if (timed)
+      time_case(story, *bound, result, std::move(plan));
+    else
+      check_case(story, *bound, result, std::move(plan));
+  }
+  const Outcome outcome = result.report.outcome;
+  return outcome != Outcome::timeout && outcome != Outcome::harness_error;
+}
 
-  story.enter(Stage::record, spec.name);
-  Result<RecordOutcome> recorded = record(*story.artifact, *bound, device_);
-  if (!recorded.ok()) return trouble(recorded.error());
+bool Evaluator::record_case(Story& story, const BoundCase& bound, CaseResult& result,
+                            LaunchPlan& plan) {
+  story.enter(Stage::record, bound.case_name);
+  Result<RecordOutcome> recorded = record(*story.artifact, bound, device_);
+  if (!recorded.ok()) {
+    set_trouble(result, recorded.error());
+    return false;
+  }
   result.record_ms = recorded->record_ms;
   result.solve_output = recorded->output;
-  if (const auto& failure = recorded->failure)
-    return verdict(outcome_of(failure->kind), failure->reason, failure->explanation);
-  result.plan_digest = recorded->plan->digest();
-  if (story.options.keep_plan) result.plan_json = nlohmann::json(*recorded->plan).dump(1);
+  if (const auto& failure = recorded->failure) {
+    set_verdict(result, outcome_of(failure->kind), failure->reason, failure->explanation);
+    return false;
+  }
+  plan = *std::move(recorded->plan);
+  result.plan_digest = plan.digest();
+  if (story.options.keep_plan) result.plan_json = nlohmann::json(plan).dump(1);
+  if (const auto problem = validate(plan, *story.artifact, bound, device_)) {
+    set_verdict(result, problem->launch_limits ? Outcome::launch_error : Outcome::record_error,
+                problem->reason, problem->explanation);
+    return false;
+  }
+  return true;
+}
 
-  if (const auto problem = validate(*recorded->plan, *story.artifact, *bound, device_))
-    return verdict(problem->launch_limits ? Outcome::launch_error : Outcome::record_error,
-                   problem->reason, problem->explanation);
-
-  const Result<std::shared_ptr<const Artifact>> reference = reference_artifact(story.task);
-  if (!reference.ok()) return trouble(reference.error());
-  Result<LaunchPlan> expected = reference_plan(story.task, **reference, *bound);
-  if (!expected.ok()) return trouble(expected.error());
-
-  story.enter(Stage::check, spec.name);
+void Evaluator::check_case(Story& story, const BoundCase& bound, CaseResult& result,
+                           LaunchPlan plan) {
+  Result<Trusted> reference = trusted_kernel(story.task, "reference", bound);
+  if (!reference.ok()) return set_trouble(result, reference.error());
+  story.enter(Stage::check, bound.case_name);
   CheckJob job;
-  job.bound = *bound;
+  job.bound = bound;
   job.candidate = story.artifact.get();
-  job.candidate_plan = *std::move(recorded->plan);
-  job.reference = reference->get();
-  job.reference_plan = *std::move(expected);
+  job.candidate_plan = std::move(plan);
+  job.reference = reference->artifact.get();
+  job.reference_plan = std::move(reference->plan);
   job.seed = result.seed;
   job.repeats = story.options.repeats;
   job.run = story.options.run;
   job.want_outputs = story.options.keep_outputs;
   job.want_expected = story.options.keep_expected;
   Result<CheckReport> report = runners_->check(job);
-  if (!report.ok()) return trouble(report.error());
+  if (!report.ok()) return set_trouble(result, report.error());
   result.report = *std::move(report);
-  return verdict(result.report.outcome, result.report.reason, result.report.explanation);
+}
+
+void Evaluator::time_case(Story& story, const BoundCase& bound, CaseResult& result,
+                          LaunchPlan plan) {
+  story.enter(Stage::time, bound.case_name);
+  const std::optional<TimingBudget> budget = budget_from_name(story.options.budget);
+  if (!budget)
+    return set_trouble(result, {ErrorKind::usage, "no such budget: " + story.options.budget});
+  Result<CaseTiming> timing =
+      measure(story.task, bound, *story.artifact, plan, *budget, result.seed);
+  if (!timing.ok()) return set_trouble(result, timing.error());
+  result.timing = *std::move(timing);
+  for (const TimingReport& report : result.timing->processes) {
+    result.report.check_ms += report.wall_ms;
+    if (!report.violation) continue;
+    const TimingViolation& violation = *report.violation;
+    return set_verdict(result, outcome_of_violation(violation.reason), violation.reason,
+                       violation.explanation);
+  }
+  result.report.candidate_ms = result.timing->processes.front().candidate.median_us / 1e3;
+  Result<std::optional<Speedup>> expert = expert_speedup(story.task, bound, *budget);
+  if (!expert.ok()) return set_trouble(result, expert.error());
+  result.timing->expert = *expert;
+  set_verdict(result, Outcome::correct, "", "");
 }
 
 /// The evaluation's outcome: harness_error if any case had trouble of ours, else that of the first
@@ -304,57 +376,59 @@ Result<std::string> Evaluator::task_digest(const Task& task) {
 
 Result<CheckReport> Evaluator::run_reference(const Task& task, const BoundCase& bound,
                                              uint64_t seed) {
-  ASSIGN_OR_RETURN(const auto artifact, reference_artifact(task));
-  ASSIGN_OR_RETURN(const LaunchPlan plan, reference_plan(task, *artifact, bound));
+  ASSIGN_OR_RETURN(const Trusted reference, trusted_kernel(task, "reference", bound));
   CheckJob job;
   job.bound = bound;
-  job.candidate = job.reference = artifact.get();
-  job.candidate_plan = job.reference_plan = plan;
+  job.candidate = job.reference = reference.artifact.get();
+  job.candidate_plan = job.reference_plan = reference.plan;
   job.seed = seed;
   job.repeats = 1;
   job.want_expected = true;
   return runners_->check(job);
 }
 
-Result<std::shared_ptr<const Artifact>> Evaluator::reference_artifact(const Task& task) {
+Result<std::shared_ptr<const Artifact>> Evaluator::trusted_artifact(const Task& task,
+                                                                    const std::string& which) {
+  const std::string key = task.id + "/" + which;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto found = reference_artifacts_.find(task.id); found != reference_artifacts_.end())
+    if (const auto found = trusted_artifacts_.find(key); found != trusted_artifacts_.end())
       return found->second;
   }
-  ASSIGN_OR_RETURN(const Candidate reference, reference_kernel(task, "reference"));
+  ASSIGN_OR_RETURN(const Candidate kernel, reference_kernel(task, which));
   CompileRequest request;
-  request.source = reference.source;
-  request.file_name = "reference.cu";
+  request.source = kernel.source;
+  request.file_name = which + ".cu";
   request.entry = entry_source(task);
   request.arch = options_.arch;
-  request.want_cubin = device_.id != "virtual";
+  request.want_cubin = on_gpu();
   ASSIGN_OR_RETURN(const CompileOutcome outcome, compiler_->compile(request));
   if (outcome.failure)
-    return Error{ErrorKind::internal, fmt::format("reference.cu of task {} does not compile: {}",
+    return Error{ErrorKind::internal, fmt::format("{}.cu of task {} does not compile: {}", which,
                                                   task.id, outcome.failure->explanation)};
   const std::lock_guard lock(mutex_);
-  return reference_artifacts_[task.id] = outcome.artifact;
+  return trusted_artifacts_[key] = outcome.artifact;
 }
 
-Result<LaunchPlan> Evaluator::reference_plan(const Task& task, const Artifact& artifact,
-                                             const BoundCase& bound) {
-  const std::string key = fmt::format("{}/{}/{}", task.id, bound.case_name, artifact.key);
+Result<Evaluator::Trusted> Evaluator::trusted_kernel(const Task& task, const std::string& which,
+                                                     const BoundCase& bound) {
+  ASSIGN_OR_RETURN(std::shared_ptr<const Artifact> artifact, trusted_artifact(task, which));
+  const std::string key = fmt::format("{}/{}/{}", task.id, bound.case_name, artifact->key);
   {
     const std::lock_guard lock(mutex_);
-    if (const auto found = reference_plans_.find(key); found != reference_plans_.end())
-      return found->second;
+    if (const auto found = trusted_plans_.find(key); found != trusted_plans_.end())
+      return Trusted{std::move(artifact), found->second};
   }
-  ASSIGN_OR_RETURN(RecordOutcome recorded, record(artifact, bound, device_));
+  ASSIGN_OR_RETURN(RecordOutcome recorded, record(*artifact, bound, device_));
   if (recorded.failure)
     return Error{ErrorKind::internal,
-                 fmt::format("reference.cu of task {}, case {}, cannot be recorded: {}", task.id,
+                 fmt::format("{}.cu of task {}, case {}, cannot be recorded: {}", which, task.id,
                              bound.case_name, recorded.failure->explanation)};
-  if (const auto problem = validate(*recorded.plan, artifact, bound, device_))
-    return Error{ErrorKind::internal, fmt::format("reference.cu of task {}, case {}: {}", task.id,
+  if (const auto problem = validate(*recorded.plan, *artifact, bound, device_))
+    return Error{ErrorKind::internal, fmt::format("{}.cu of task {}, case {}: {}", which, task.id,
                                                   bound.case_name, problem->explanation)};
   const std::lock_guard lock(mutex_);
-  return reference_plans_[key] = *std::move(recorded.plan);
+  return Trusted{std::move(artifact), trusted_plans_[key] = *std::move(recorded.plan)};
 }
 
 }  // namespace assay

@@ -16,6 +16,7 @@
 #include "evaluator/outcome.h"
 #include "evaluator/record/recorder.h"
 #include "evaluator/runner/runner.h"
+#include "evaluator/score/score.h"
 #include "tasks/task.h"
 
 namespace assay {
@@ -30,10 +31,22 @@ struct EvaluateOptions {
   std::vector<std::string> cases;  // names; empty: all test cases fit for the device
   std::optional<uint64_t> seed;    // for repeating an evaluation; else drawn at random
   int repeats = 2;                 // runs on the same input
+  /// Times the timed cases within this budget ("rl", "benchmark", "leaderboard") once all test cases
+  /// are correct; empty: no timing. Needs a GPU.
+  std::string budget;
   RunOptions run;
   bool keep_plan = false;      // CaseResult::plan_json
   bool keep_outputs = false;   // CheckReport::outputs
   bool keep_expected = false;  // CheckReport::inputs and ::expected too
+};
+
+/// A timed case's figures. Scores are computed from them (reports/scores.h).
+struct CaseTiming {
+  std::vector<TimingReport> processes;  // one, or as many as the budget wants; baseline: naive.cu
+  Speedup speedup;                      // over naive, of all processes; 0: none could be told
+  std::optional<Speedup> expert;        // the expert's over naive, measured once and kept
+  double limit_us = 0;                  // least time by the device's data sheet; 0: not known
+  double reachable_us = 0;              // least time by `assay calibrate`; 0: not calibrated
 };
 
 struct CaseResult {
@@ -45,6 +58,7 @@ struct CaseResult {
   std::string plan_json;
   std::string solve_output;  // what solve() printed on the host
   CheckReport report;        // outcome, reason and explanation of this case are in here
+  std::optional<CaseTiming> timing;
 };
 
 /// Everything known about one candidate, raw. The outcome is that of the first case that is not
@@ -72,7 +86,7 @@ struct Evaluation {
 };
 
 /// Which step an evaluation is in, for progress lines.
-enum class Stage { extract, compile, record, check, done };
+enum class Stage { extract, compile, record, check, time, done };
 std::string_view name(Stage stage);
 using StageListener = std::function<void(Stage stage, const std::string& case_name)>;
 
@@ -81,9 +95,9 @@ using StageListener = std::function<void(Stage stage, const std::string& case_na
 class Evaluator {
  public:
   struct Options {
-    std::string device = "virtual";
-    std::string arch = "sm_90";
-    int runners = 1;             // processes that hold the device
+    std::string device = "virtual";  // as RunnerPool::create() takes it
+    std::string arch = "sm_90";  // of a virtual device; a GPU has its own
+    int runners = 1;             // processes of a virtual device; a GPU has one
     int threads_per_runner = 0;  // CPU threads of a virtual device; 0: cores / runners
     CompilerOptions compiler;
   };
@@ -103,21 +117,43 @@ class Evaluator {
   /// the inputs and the expected outputs as bytes.
   Result<CheckReport> run_reference(const Task& task, const BoundCase& bound, uint64_t seed);
 
+  /// Measures the device's ceilings and keeps them for later evaluations on it.
+  Result<DeviceProfile> calibrate();
+  /// What calibrate() kept, if it ever ran on this device.
+  const std::optional<DeviceProfile>& profile() const { return profile_; }
+
+  /// What candidates are compiled for.
+  const std::string& arch() const { return options_.arch; }
   const DeviceInfo& device() const { return device_; }
+  bool on_gpu() const { return device_.id != "virtual"; }
   const std::string& toolchain() const { return toolchain_; }
 
  private:
-  struct Trusted;  // a reference kernel, compiled, and its plans by case
-  struct Story;    // the state of one evaluation
+  struct Story;  // the state of one evaluation
 
   explicit Evaluator(Options options) : options_(std::move(options)) {}
-  Result<std::shared_ptr<const Artifact>> reference_artifact(const Task& task);
-  Result<LaunchPlan> reference_plan(const Task& task, const Artifact& artifact,
-                                    const BoundCase& bound);
+  /// A kernel of reference_kernels/<task id>, compiled and recorded once.
+  struct Trusted {
+    std::shared_ptr<const Artifact> artifact;
+    LaunchPlan plan;
+  };
+  Result<std::shared_ptr<const Artifact>> trusted_artifact(const Task& task,
+                                                           const std::string& which);
+  Result<Trusted> trusted_kernel(const Task& task, const std::string& which,
+                                 const BoundCase& bound);
 
   bool extract(Story& story);
   bool compile(Story& story);
   bool run_case(Story& story, const CaseSpec& spec);
+  bool wants(const Story& story, const CaseSpec& spec) const;
+  /// Records and validates the candidate for a case; false: the case has its verdict.
+  bool record_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan& plan);
+  void check_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan plan);
+  void time_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan plan);
+  Result<CaseTiming> measure(const Task& task, const BoundCase& bound, const Artifact& candidate,
+                             const LaunchPlan& plan, const TimingBudget& budget, uint64_t seed);
+  Result<std::optional<Speedup>> expert_speedup(const Task& task, const BoundCase& bound,
+                                                const TimingBudget& budget);
   void conclude(Story& story);
 
   Options options_;
@@ -125,9 +161,11 @@ class Evaluator {
   std::string toolchain_;
   std::unique_ptr<Compiler> compiler_;
   std::unique_ptr<RunnerPool> runners_;
+  std::optional<DeviceProfile> profile_;
   std::mutex mutex_;  // guards the two maps
-  std::map<std::string, std::shared_ptr<const Artifact>> reference_artifacts_;  // by task id
-  std::map<std::string, LaunchPlan> reference_plans_;  // by task id, case, artifact
+  std::map<std::string, std::shared_ptr<const Artifact>> trusted_artifacts_;  // by task and kernel
+  std::map<std::string, LaunchPlan> trusted_plans_;  // by task, case, artifact
+  std::mutex expert_mutex_;                          // an expert is measured once
 };
 
 }  // namespace assay

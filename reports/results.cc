@@ -2,22 +2,59 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "reports/scores.h"
 #include "reports/table.h"
 
 namespace assay {
 
 std::string results_table(const std::vector<EvaluationSummary>& rows, size_t width) {
-  Table table({"task", "candidate", "verdict", "reason", "cases", "error/bound", "instructions",
-               "time", "explanation"},
-              {false, false, false, false, true, true, true, true, false});
-  for (const EvaluationSummary& row : rows)
-    table.add({row.task_id, row.candidate, std::string(name(row.outcome)), row.reason,
-               fmt::format("{}/{}", row.cases_correct, row.cases_total),
-               row.max_bound_ratio > 0 ? fmt::format("{:.2g}", row.max_bound_ratio) : "-",
-               row.lane_instructions > 0 ? short_count(row.lane_instructions) : "-",
-               short_duration(row.wall_ms), row.explanation});
+  const bool timed = std::ranges::any_of(
+      rows, [](const EvaluationSummary& row) { return row.speedup.has_value(); });
+  std::vector<std::string> header = {"task", "candidate", "verdict", "reason", "cases",
+                                     "error/bound"};
+  std::vector<bool> right = {false, false, false, false, true, true};
+  for (const char* column : {"vs naive", "vs expert", "of light"})
+    if (timed) header.emplace_back(column);
+  if (!timed) header.emplace_back("instructions");
+  header.insert(header.end(), {"time", "explanation"});
+  right.resize(header.size() - 1, true);
+  right.push_back(false);
+  Table table(std::move(header), std::move(right));
+  const auto ratio = [](const std::optional<double>& value) {
+    return value ? fmt::format("{:.3g}x", *value) : "-";
+  };
+  for (const EvaluationSummary& row : rows) {
+    std::vector<std::string> cells = {
+        row.task_id,
+        row.candidate,
+        std::string(name(row.outcome)),
+        row.reason,
+        fmt::format("{}/{}", row.cases_correct, row.cases_total),
+        row.max_bound_ratio > 0 ? fmt::format("{:.2g}", row.max_bound_ratio) : "-"};
+    if (timed) {
+      cells.push_back(ratio(row.speedup));
+      cells.push_back(ratio(row.speedup_over_expert));
+      cells.push_back(row.speed_of_light ? fmt::format("{:.0f} %", 100 * *row.speed_of_light)
+                                         : "-");
+    } else {
+      cells.push_back(row.lane_instructions > 0 ? short_count(row.lane_instructions) : "-");
+    }
+    cells.push_back(short_duration(row.wall_ms));
+    cells.push_back(row.explanation);
+    table.add(std::move(cells));
+  }
   return table.text(width);
 }
+
+namespace {
+
+nlohmann::json optional_json(const std::optional<double>& value) {
+  return value ? nlohmann::json(*value) : nlohmann::json();
+}
+
+}  // namespace
 
 Result<nlohmann::json> result_json(const Store& store, const EvaluationSummary& row) {
   nlohmann::json json = {{"task", row.task_id},
@@ -33,6 +70,9 @@ Result<nlohmann::json> result_json(const Store& store, const EvaluationSummary& 
                          {"compile_ms", row.compile_ms},
                          {"check_ms", row.check_ms},
                          {"wall_ms", row.wall_ms},
+                         {"speedup", optional_json(row.speedup)},
+                         {"speedup_over_expert", optional_json(row.speedup_over_expert)},
+                         {"speed_of_light", optional_json(row.speed_of_light)},
                          {"started_at", row.started_at},
                          {"code_digest", row.source_digest},
                          {"evaluation_id", row.id},
@@ -49,7 +89,8 @@ Result<nlohmann::json> result_json(const Store& store, const EvaluationSummary& 
                              {"global_sectors", result.global_sectors},
                              {"shared_bank_conflicts", result.shared_bank_conflicts},
                              {"record_ms", result.record_ms},
-                             {"check_ms", result.check_ms}});
+                             {"check_ms", result.check_ms},
+                             {"speed", result.speed ? speed_json(*result.speed) : nullptr}});
   ASSIGN_OR_RETURN(const auto diagnostics, store.diagnostics(row.id));
   json["diagnostics"] = nlohmann::json::array();
   for (const Diagnostic& diagnostic : diagnostics)

@@ -60,6 +60,9 @@ class Statement {
                  : std::string();
   }
   int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
+  bool is_null(int column) const {
+    return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+  }
   double real(int column) const { return sqlite3_column_double(statement_, column); }
 
  private:

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 
 #include "base/digest.h"
@@ -28,7 +29,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<const char*, Store::kSchemaVersion> kMigrations = {R"sql(
+const std::array<const char*, Store::kSchemaVersion> kMigrations = {R"sql(
 CREATE TABLE facts (
   digest TEXT PRIMARY KEY,
   json TEXT NOT NULL            -- device, isolation, toolchain of the machine
@@ -121,7 +122,8 @@ CREATE TABLE launches (
   elapsed_ms REAL NOT NULL
 );
 CREATE INDEX launches_by_case ON launches(case_id);
-)sql"};
+)sql",
+                                                                    kTimingTables};
 
 Result<void> execute(sqlite3* database, const std::string& sql) {
   char* message = nullptr;
@@ -308,7 +310,9 @@ Result<void> add_case(sqlite3* database, int64_t evaluation_id, const CaseResult
   RETURN_IF_ERROR(insert.run());
   const int64_t case_id = sqlite3_last_insert_rowid(database);
   RETURN_IF_ERROR(add_comparisons(database, case_id, report.comparisons));
-  return add_launches(database, case_id, report.launches);
+  RETURN_IF_ERROR(add_launches(database, case_id, report.launches));
+  if (result.timing) RETURN_IF_ERROR(add_timing(database, case_id, *result.timing));
+  return {};
 }
 
 }  // namespace
@@ -378,8 +382,15 @@ Result<std::vector<EvaluationSummary>> Store::select(const std::string& where,
       " (SELECT ifnull(max(max_bound_ratio), 0) FROM comparisons WHERE case_id IN"
       "   (SELECT c.id FROM cases c WHERE c.evaluation_id = e.id)),"
       " (SELECT ifnull(sum(lane_instructions), 0) FROM launches WHERE case_id IN"
-      "   (SELECT c.id FROM cases c WHERE c.evaluation_id = e.id))"
-      " FROM evaluations e " +
+      "   (SELECT c.id FROM cases c WHERE c.evaluation_id = e.id)),"
+      " speed.count, speed.over_naive, speed.over_expert, speed.of_light"
+      " FROM evaluations e LEFT JOIN"
+      "   (SELECT c.evaluation_id, count(*) AS count, avg(s.log_speedup) AS over_naive,"
+      "      avg(s.log_speedup - s.expert_log_speedup) AS over_expert,"
+      "      avg(s.limit_us / (SELECT avg(t.candidate_us) FROM timings t WHERE t.case_id = c.id))"
+      "        AS of_light"
+      "    FROM speeds s JOIN cases c ON c.id = s.case_id GROUP BY c.evaluation_id) speed"
+      "   ON speed.evaluation_id = e.id AND e.outcome = 'correct' " +
           where + " ORDER BY id");
   (void)(query << ... << argument);
   std::vector<EvaluationSummary> rows;
@@ -402,6 +413,11 @@ Result<std::vector<EvaluationSummary>> Store::select(const std::string& where,
     row.check_ms = query.real(14);
     row.max_bound_ratio = query.real(15);
     row.lane_instructions = static_cast<uint64_t>(query.integer(16));
+    if (query.integer(17) > 0) {
+      row.speedup = std::exp(query.real(18));
+      if (!query.is_null(19)) row.speedup_over_expert = std::exp(query.real(19));
+      if (query.real(20) > 0) row.speed_of_light = query.real(20);
+    }
   }
   RETURN_IF_ERROR(query.error());
   return rows;
@@ -442,6 +458,7 @@ Result<std::vector<Diagnostic>> Store::diagnostics(int64_t evaluation_id) const 
 
 Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
   const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto speeds, read_speeds(database_, evaluation_id));
   Statement query(
       database_,
       "SELECT name, outcome, reason, explanation, record_ms, check_ms,"
@@ -449,7 +466,7 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
       " (SELECT ifnull(sum(lane_instructions), 0) FROM launches WHERE case_id = c.id),"
       " (SELECT ifnull(sum(global_load_sectors + global_store_sectors), 0) FROM launches"
       "   WHERE case_id = c.id),"
-      " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id)"
+      " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id), id"
       " FROM cases c WHERE evaluation_id = ? ORDER BY id");
   query << evaluation_id;
   std::vector<CaseSummary> rows;
@@ -465,6 +482,8 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
     row.lane_instructions = static_cast<uint64_t>(query.integer(7));
     row.global_sectors = static_cast<uint64_t>(query.integer(8));
     row.shared_bank_conflicts = static_cast<uint64_t>(query.integer(9));
+    if (const auto speed = speeds.find(query.integer(10)); speed != speeds.end())
+      row.speed = speed->second;
   }
   RETURN_IF_ERROR(query.error());
   return rows;

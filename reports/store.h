@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "evaluator/evaluate.h"
+#include "reports/timings.h"
 
 struct sqlite3;
 
@@ -33,6 +34,11 @@ struct EvaluationSummary {
   double compile_ms = 0;
   double check_ms = 0;  // all cases
   double wall_ms = 0;
+  // Of a correct candidate with timed cases: geometric means over them, and the mean share of what
+  // the data sheet allows.
+  std::optional<double> speedup;  // over naive
+  std::optional<double> speedup_over_expert;
+  std::optional<double> speed_of_light;
   std::string started_at;     // UTC, ISO 8601
   std::string source_digest;  // of the code: blob(source_digest)
   std::string compile_log_digest;
@@ -50,6 +56,7 @@ struct CaseSummary {
   uint64_t shared_bank_conflicts = 0;
   double record_ms = 0;
   double check_ms = 0;
+  std::optional<CaseSpeed> speed;
 };
 
 /// "note", "warning" or "error".
@@ -68,7 +75,7 @@ struct EvaluationKey {
 
 class Store {
  public:
-  static constexpr int kSchemaVersion = 1;
+  static constexpr int kSchemaVersion = 2;
 
   /// Opens the run directory, creating it (and its parents) if need be. A store written by a newer
   /// assay is an error; an older one is migrated. Errors (io) name the path and what to do.

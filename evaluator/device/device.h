@@ -14,7 +14,9 @@
 #include "evaluator/check/comparison.h"
 #include "evaluator/compile/artifact.h"
 #include "evaluator/device/info.h"
+#include "evaluator/device/profile.h"
 #include "evaluator/plan/plan.h"
+#include "evaluator/timing/stopwatch.h"
 #include "tasks/fill.h"
 
 namespace assay {
@@ -89,6 +91,21 @@ class PreparedPlan {
   virtual ~PreparedPlan() = default;
 };
 
+/// One side of a measurement: a plan and the module it runs on. Both outlive the stopwatch.
+struct TimedPlan {
+  Module* module = nullptr;
+  const LaunchPlan* plan = nullptr;
+};
+
+struct StopwatchSetup {
+  BoundCase bound;
+  TimedPlan baseline;
+  TimedPlan candidate;
+  double burst_ms = 2.5;          // aimed at; decides how many slots there are
+  double deadline_seconds = 10;  // of one burst
+  uint64_t seed = 0;             // secret
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -125,6 +142,12 @@ class Device {
   virtual Result<RunReport> run(PreparedPlan& plan, const RunOptions& options) = 0;
   /// Red zones of the plan's scratch buffers.
   virtual Result<RedZoneDamage> check_scratch_red_zones(PreparedPlan& plan) = 0;
+
+  /// Times two plans of the same case against each other. `unsupported` on the virtual device,
+  /// whose time means nothing. At most one stopwatch exists at a time.
+  virtual Result<std::unique_ptr<Stopwatch>> make_stopwatch(const StopwatchSetup& setup);
+  /// Measures what the device can reach. `unsupported` on the virtual device.
+  virtual Result<DeviceProfile> calibrate();
 };
 
 /// The virtual device: `threads` CPU threads (0: all).

@@ -1,19 +1,20 @@
 #include "evaluator/runner/messages.h"
 
-#include <fmt/format.h>
-
-#include <cmath>
-#include <limits>
 #include <stdexcept>
 #include <vector>
+
+#include "evaluator/runner/reading.h"
 
 namespace assay {
 
 using nlohmann::json;
+using reading::array_of;
+using reading::count_of;
+using reading::guarded;
+using reading::number_of;
 
 namespace {
 
-constexpr size_t kMaxItems = 20'000;
 constexpr size_t kMaxText = 1 << 20;
 
 json binary(const std::string& bytes) {
@@ -26,37 +27,6 @@ std::string bytes_of(const json& value) {
 }
 
 std::string text_of(const json& value) { return presentable(value.get<std::string>()); }
-
-/// A count: no sign, no fraction, no more than its type holds.
-template <typename Count>
-Count count_of(const json& value) {
-  if (!value.is_number_unsigned()) throw std::runtime_error("a count is not a whole number");
-  const auto count = value.get<uint64_t>();
-  if (count > std::numeric_limits<Count>::max()) throw std::runtime_error("a count is too large");
-  return static_cast<Count>(count);
-}
-
-double number_of(const json& value) {
-  if (!value.is_number()) throw std::runtime_error("a number is missing");
-  const double number = value.get<double>();
-  if (!std::isfinite(number)) throw std::runtime_error("a number is not finite");
-  return number;
-}
-
-const json& array_of(const json& value) {
-  if (!value.is_array() || value.size() > kMaxItems) throw std::runtime_error("a list is too long");
-  return value;
-}
-
-/// Runs `parse`; what the JSON library throws becomes an Error.
-template <typename Parse>
-auto guarded(const char* what, const Parse& parse) -> Result<decltype(parse())> {
-  try {
-    return parse();
-  } catch (const std::exception& error) {
-    return Error{ErrorKind::invalid, fmt::format("a malformed {}: {}", what, error.what())};
-  }
-}
 
 json element_json(const std::optional<ElementError>& element) {
   if (!element) return nullptr;

@@ -23,6 +23,7 @@
 #include <algorithm>
 
 #include "evaluator/runner/messages.h"
+#include "evaluator/runner/timing_messages.h"
 
 namespace assay {
 
@@ -68,6 +69,7 @@ Result<void> Runner::ensure_process() {
     ASSIGN_OR_RETURN(process_, RunnerProcess::start(device_id_, options_));
   }
   info_ = process_->info();
+  used_ = false;
   warm_up_spare();
   return {};
 }
@@ -79,53 +81,120 @@ void Runner::warm_up_spare() {
   });
 }
 
-/// The exchange of a job, without reading the reply.
-Result<json> Runner::exchange(const CheckJob& job) {
-  const Deadline deadline =
-      deadline_in((job.repeats + 1) * job.run.deadline_seconds + options_.overhead_seconds);
-  RETURN_IF_ERROR(process_->hold(*job.reference, deadline));
-  RETURN_IF_ERROR(process_->hold(*job.candidate, deadline));
-  RETURN_IF_ERROR(process_->hold(*job.reference, deadline));  // if the candidate's pushed it out
-  json request = job_message(job);
-  request["type"] = "check";
-  return process_->exchange(request, deadline, reply_limit(job));
-}
-
-Result<CheckReport> Runner::check(const CheckJob& job) {
+Result<json> Runner::ask(std::vector<const Artifact*> artifacts, json request, Deadline deadline,
+                         size_t reply_limit_bytes) {
   RETURN_IF_ERROR(ensure_process());
-  const Result<json> reply = exchange(job);
+  const auto exchange = [&]() -> Result<json> {
+    for (int pass = 0; pass < 2; ++pass)  // a second time for those that others pushed out
+      for (const Artifact* artifact : artifacts)
+        RETURN_IF_ERROR(process_->hold(*artifact, deadline));
+    used_ = true;
+    return process_->exchange(request, deadline, reply_limit_bytes);
+  };
+  Result<json> reply = exchange();
   if (!reply.ok()) {
     if (reply.error().kind != ErrorKind::invalid) process_.reset();
-    return reply.error();
+    return reply;
   }
   if (!reply->contains("healthy") || reply->at("healthy") != true) process_.reset();
   if (const auto error = error_in(*reply)) return *error;
-  Result<CheckReport> report =
-      parse_report(reply->contains("report") ? reply->at("report") : json());
+  return reply;
+}
+
+/// An answer that cannot be: its process is not to be trusted with another job.
+Error Runner::nonsense(const Error& error) {
+  process_.reset();
+  return {ErrorKind::device, error.message + "; its process was killed"};
+}
+
+Result<CheckReport> Runner::check(const CheckJob& job) {
+  json request = job_message(job);
+  request["type"] = "check";
+  const Deadline deadline =
+      deadline_in((job.repeats + 1) * job.run.deadline_seconds + options_.overhead_seconds);
+  ASSIGN_OR_RETURN(const json reply, ask({job.reference, job.candidate}, std::move(request),
+                                         deadline, reply_limit(job)));
+  Result<CheckReport> report = parse_report(reply.value("report", json()));
   const Result<void> fits = report.ok() ? plausible(*report, job) : report.error();
-  if (!fits.ok()) {
-    process_.reset();
-    return Error{ErrorKind::device, fits.error().message + "; its process was killed"};
-  }
+  if (!fits.ok()) return nonsense(fits.error());
   return report;
 }
 
-Result<std::unique_ptr<RunnerPool>> RunnerPool::create(const std::string& device_id, int count,
+Result<TimingReport> Runner::time(const TimeJob& job, bool fresh) {
+  if (fresh && used_) process_.reset();
+  RETURN_IF_ERROR(ensure_process());
+  // A spare that is still making its context would disturb the measurement.
+  if (spare_.valid()) spare_.wait();
+  json request = time_job_message(job);
+  request["type"] = "time";
+  const Deadline deadline = deadline_in(30 * job.budget.cap_seconds + options_.overhead_seconds);
+  ASSIGN_OR_RETURN(const json reply, ask({job.baseline, job.candidate}, std::move(request),
+                                         deadline, kReportBytes));
+  Result<TimingReport> report = parse_timing(reply.value("timing", json()));
+  if (!report.ok()) return nonsense(report.error());
+  return report;
+}
+
+Result<DeviceProfile> Runner::calibrate() {
+  ASSIGN_OR_RETURN(const json reply, ask({}, json{{"type", "calibrate"}},
+                                         deadline_in(options_.overhead_seconds), kReportBytes));
+  Result<DeviceProfile> profile = parse_profile(reply.value("profile", json()));
+  if (!profile.ok()) return nonsense(profile.error());
+  return profile;
+}
+
+Result<void> RunnerPool::add(const std::string& device_id, const RunnerOptions& options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Runner> runner, Runner::start(device_id, options));
+  if (!idle_.empty() && runner->info().name != idle_.front()->info().name)
+    return Error{ErrorKind::usage,
+                 fmt::format("{} is a {} and {} a {}: evaluate on GPUs of one kind at a time",
+                             idle_.front()->info().id, idle_.front()->info().name, device_id,
+                             runner->info().name)};
+  idle_.push_back(std::move(runner));
+  return {};
+}
+
+Result<std::unique_ptr<RunnerPool>> RunnerPool::create(const std::string& devices, int count,
                                                        const RunnerOptions& options) {
   std::unique_ptr<RunnerPool> pool(new RunnerPool);
-  for (int i = 0; i < std::max(1, count); ++i) {
-    ASSIGN_OR_RETURN(std::unique_ptr<Runner> runner, Runner::start(device_id, options));
-    pool->idle_.push_back(std::move(runner));
+  if (devices == "cuda") {
+    for (int ordinal = 0;; ++ordinal) {
+      const Result<void> added = pool->add(fmt::format("cuda:{}", ordinal), options);
+      if (!added.ok() && ordinal > 0 && added.error().kind == ErrorKind::not_found) break;
+      RETURN_IF_ERROR(added);
+    }
+  } else {
+    for (size_t begin = 0; begin <= devices.size();) {
+      const size_t comma = std::min(devices.find(',', begin), devices.size());
+      const std::string device = devices.substr(begin, comma - begin);
+      for (int i = 0; i < (device == "virtual" ? std::max(1, count) : 1); ++i)
+        RETURN_IF_ERROR(pool->add(device, options));
+      begin = comma + 1;
+    }
   }
   pool->info_ = pool->idle_.front()->info();
+  pool->size_ = pool->idle_.size();
   return pool;
 }
 
-Result<CheckReport> RunnerPool::check(const CheckJob& job) {
+template <typename Work>
+auto RunnerPool::with_runner(const Work& work) {
   std::unique_ptr<Runner> runner = acquire();
-  Result<CheckReport> report = runner->check(job);
+  auto result = work(*runner);
   release(std::move(runner));
-  return report;
+  return result;
+}
+
+Result<CheckReport> RunnerPool::check(const CheckJob& job) {
+  return with_runner([&](Runner& runner) { return runner.check(job); });
+}
+
+Result<TimingReport> RunnerPool::time(const TimeJob& job, bool fresh) {
+  return with_runner([&](Runner& runner) { return runner.time(job, fresh); });
+}
+
+Result<DeviceProfile> RunnerPool::calibrate() {
+  return with_runner([&](Runner& runner) { return runner.calibrate(); });
 }
 
 std::unique_ptr<Runner> RunnerPool::acquire() {

@@ -5,6 +5,7 @@
 
 #include "evaluator/runner/limits.h"
 #include "evaluator/runner/messages.h"
+#include "evaluator/runner/timing_messages.h"
 
 namespace assay {
 
@@ -43,6 +44,16 @@ class Server {
       return with_health(report.ok() ? json{{"report", report_message(*report)}}
                                      : error_message(report.error()));
     }
+    if (type == "time") {
+      const Result<TimingReport> report = run_time_job(request);
+      return with_health(report.ok() ? json{{"timing", timing_message(*report)}}
+                                     : error_message(report.error()));
+    }
+    if (type == "calibrate") {
+      const Result<DeviceProfile> profile = device_.calibrate();
+      return with_health(profile.ok() ? json{{"profile", *profile}}
+                                      : error_message(profile.error()));
+    }
     return error_message({ErrorKind::invalid, "unknown request: " + type});
   }
 
@@ -58,6 +69,15 @@ class Server {
     if (!job.candidate || !job.reference)
       return Error{ErrorKind::internal, "a job names an artifact that the runner does not hold"};
     return check(device_, job);
+  }
+
+  Result<TimingReport> run_time_job(const json& request) {
+    ASSIGN_OR_RETURN(TimeJob job, parse_time_job(request));
+    job.candidate = find(request.value("candidate", ""));
+    job.baseline = find(request.value("baseline", ""));
+    if (!job.candidate || !job.baseline)
+      return Error{ErrorKind::internal, "a job names an artifact that the runner does not hold"};
+    return time_case(device_, job);
   }
 
   const Artifact* find(const std::string& key) const {

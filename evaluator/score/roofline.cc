@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
 namespace assay {
 
@@ -70,24 +69,6 @@ double compute_us(const BoundCase& bound, const std::string& unit, const DeviceP
 }
 
 }  // namespace
-
-void to_json(nlohmann::json& json, const DeviceProfile& profile) {
-  json = {{"device", profile.device},
-          {"source", profile.source},
-          {"bytes_per_second", profile.bytes_per_second},
-          {"per_second", profile.per_second},
-          {"launch_us", profile.launch_us},
-          {"l2_bytes", profile.l2_bytes}};
-}
-
-void from_json(const nlohmann::json& json, DeviceProfile& profile) {
-  json.at("device").get_to(profile.device);
-  json.at("source").get_to(profile.source);
-  json.at("bytes_per_second").get_to(profile.bytes_per_second);
-  json.at("per_second").get_to(profile.per_second);
-  json.at("launch_us").get_to(profile.launch_us);
-  json.at("l2_bytes").get_to(profile.l2_bytes);
-}
 
 std::optional<DeviceProfile> datasheet(const std::string& device_name) {
   for (const DeviceProfile& sheet : sheets())

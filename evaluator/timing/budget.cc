@@ -3,10 +3,25 @@
 namespace assay {
 
 std::optional<TimingBudget> budget_from_name(std::string_view name) {
-  if (name == "rl") return TimingBudget{"rl", 1.0, 0.3, 0.015, 8, 50, 500, false, 1};
-  if (name == "benchmark") return TimingBudget{"benchmark", 2.5, 2, 0.005, 12, 300, 3000, true, 1};
-  if (name == "leaderboard")
-    return TimingBudget{"leaderboard", 2.5, 10, 0.005, 12, 300, 3000, true, 3};
+  TimingBudget budget;  // the defaults are those of "benchmark"
+  budget.name = std::string(name);
+  if (name == "benchmark") return budget;
+  if (name == "leaderboard") {
+    budget.cap_seconds = 10;
+    budget.processes = 3;
+    return budget;
+  }
+  if (name == "rl") {
+    budget.burst_ms = 1;
+    budget.cap_seconds = 0.3;
+    budget.half_width = 0.015;
+    budget.first_look_blocks = 8;
+    budget.warm_up_min_ms = 50;
+    budget.warm_up_cap_ms = 500;
+    budget.verify_every_burst = false;
+    budget.fresh_process = false;
+    return budget;
+  }
   return std::nullopt;
 }
 

@@ -16,7 +16,8 @@ struct TimingBudget {
   double warm_up_min_ms = 300;
   double warm_up_cap_ms = 3000;
   bool verify_every_burst = true;  // else only bursts in which the candidate runs first
-  int processes = 1;               // fresh processes
+  bool fresh_process = true;       // measured in a process that has run nothing before
+  int processes = 1;
 };
 
 /// "rl" (about 0.3 s of GPU per case), "benchmark" (2 s) or "leaderboard" (10 s, three processes).

@@ -223,7 +223,7 @@ class Measurement {
     report_.baseline = call_time(Side::baseline);
     if (!empty_us_.empty()) report_.empty_call_us = statistics::median(empty_us_);
     if (report_.violation) report_.stop_reason = "violation";
-    if (log_ratios_.empty() || report_.stop_reason == "unstable") {
+    if (log_ratios_.size() < 2 || report_.violation || report_.stop_reason == "unstable") {
       report_.verdict = "unstable";
       return;
     }

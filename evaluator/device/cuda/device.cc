@@ -19,7 +19,9 @@
 
 #include "evaluator/check/trusted.h"
 #include "evaluator/device/cuda/context.h"
+#include "evaluator/device/cuda/calibration.h"
 #include "evaluator/device/cuda/replay.h"
+#include "evaluator/device/cuda/stopwatch.h"
 #include "evaluator/device/cuda/trusted_module.h"
 
 namespace assay::cuda {
@@ -128,7 +130,7 @@ class CudaDevice : public Device {
     return trusted_->poison(region(buffer), dtype, buffer.bytes / size_bytes(dtype), key);
   }
   Result<uint64_t> hash(const Buffer& buffer) override {
-    return trusted_->hash(region(buffer), buffer.bytes);
+    return trusted_->hash(region(buffer), buffer.bytes, 0);
   }
   Result<RedZoneDamage> check_red_zones(const Buffer& buffer) override {
     ASSIGN_OR_RETURN(RedZoneDamage damage, trusted_->check_red_zones(region(buffer), buffer.bytes));
@@ -226,6 +228,19 @@ class CudaDevice : public Device {
       total.bytes_after += damage.bytes_after;
     }
     return total;
+  }
+
+  Result<std::unique_ptr<Stopwatch>> make_stopwatch(const StopwatchSetup& setup) override {
+    RETURN_IF_ERROR(settle());
+    RETURN_IF_ERROR(context_->restore_limits());
+    ASSIGN_OR_RETURN(std::unique_ptr<CudaStopwatch> watch,
+                     CudaStopwatch::create(*context_, *trusted_, setup, healthy_));
+    return std::unique_ptr<Stopwatch>(std::move(watch));
+  }
+
+  Result<DeviceProfile> calibrate() override {
+    RETURN_IF_ERROR(settle());
+    return measure_profile(*context_, *trusted_);
   }
 
  private:

@@ -40,7 +40,8 @@ class Capture {
         frontier.insert(frontier.end(), nodes_[dependency].begin(), nodes_[dependency].end());
         has_successor[dependency] = true;
       }
-      RETURN_IF_ERROR(set_frontier(operation.depends_on.empty() ? start_ : frontier));
+      first_ = operation.depends_on.empty();
+      RETURN_IF_ERROR(set_frontier(first_ ? start_ : frontier));
       RETURN_IF_ERROR(std::visit([&](const auto& action) { return add(action, literals_[i]); },
                                  operation.action));
       if (fault_) {
@@ -115,7 +116,8 @@ class Capture {
       attributes[count].id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
       attributes[count++].value.cooperative = 1;
     }
-    if (launch.programmatic) {
+    // Programmatic launch overlaps a candidate's own kernels, never the call before it.
+    if (launch.programmatic && !first_) {
       attributes[count].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
       attributes[count++].value.programmaticStreamSerializationAllowed = 1;
     }
@@ -206,6 +208,7 @@ class Capture {
   std::span<const CUdeviceptr> addresses_;
   std::span<const CUdeviceptr> literals_;
   Frontier start_;
+  bool first_ = true;  // the operation follows nothing of its plan
   std::vector<Frontier> nodes_;
   std::optional<Fault> fault_;
 };

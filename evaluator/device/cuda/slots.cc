@@ -131,11 +131,11 @@ Result<void> Slots::poison(Range range, Side side, uint64_t key) {
   return {};
 }
 
-Result<uint64_t> Slots::hash_inputs(Range range) {
+Result<uint64_t> Slots::hash_inputs(Range range, uint64_t key) {
   uint64_t total = 0;
   for (size_t i = 0; i < bound_.tensors.size(); ++i) {
     if (bound_.tensors[i].direction != Direction::in) continue;
-    ASSIGN_OR_RETURN(const uint64_t hash, trusted_.hash(in(range, inputs_[i]), inputs_[i].bytes));
+    ASSIGN_OR_RETURN(const uint64_t hash, trusted_.hash(in(range, inputs_[i]), inputs_[i].bytes, key));
     total += trusted::mix(hash + i);
   }
   return total;

@@ -51,8 +51,8 @@ class Slots {
   Result<void> fill(Range range, Side side, uint64_t seed, uint32_t generation);
   /// Outputs (not in-out ones) and scratch of a side.
   Result<void> poison(Range range, Side side, uint64_t key);
-  /// Hash of all inputs.
-  Result<uint64_t> hash_inputs(Range range);
+  /// Hash of all inputs, under a secret key.
+  Result<uint64_t> hash_inputs(Range range, uint64_t key);
   /// Output `tensor` of the candidate against the baseline's.
   Result<Comparison> compare(Range range, size_t tensor);
   Result<RedZoneDamage> check_red_zones();

@@ -36,17 +36,23 @@ TimingViolation violation_of(const Fault& fault) { return {fault.reason, fault.e
 
 }  // namespace
 
-Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(
-    const Context& context, TrustedModule& trusted, const BoundCase& bound, TimedSide baseline,
-    TimedSide candidate, double burst_ms, double deadline_seconds, uint64_t seed) {
-  std::unique_ptr<CudaStopwatch> watch(new CudaStopwatch(context, trusted));
-  watch->baseline_ = baseline;
-  watch->candidate_ = candidate;
-  watch->seed_ = seed;
-  watch->deadline_seconds_ = deadline_seconds;
-  ASSIGN_OR_RETURN(watch->slots_,
-                   Slots::create(context, trusted, bound, *baseline.plan, *candidate.plan,
-                                 most_slots(burst_ms, bound.bytes), seed));
+Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(const Context& context,
+                                                             TrustedModule& trusted,
+                                                             const StopwatchSetup& setup,
+                                                             bool& healthy) {
+  std::unique_ptr<CudaStopwatch> watch(new CudaStopwatch(context, trusted, healthy));
+  const auto timed_side = [](const TimedPlan& timed) {
+    return TimedSide{static_cast<CudaModule*>(timed.module), timed.plan};
+  };
+  watch->baseline_ = timed_side(setup.baseline);
+  watch->candidate_ = timed_side(setup.candidate);
+  watch->seed_ = setup.seed;
+  watch->hash_key_ = std::mt19937_64(setup.seed)();
+  watch->deadline_seconds_ = setup.deadline_seconds;
+  ASSIGN_OR_RETURN(
+      watch->slots_,
+      Slots::create(context, trusted, setup.bound, *setup.baseline.plan, *setup.candidate.plan,
+                    most_slots(setup.burst_ms, setup.bound.bytes), setup.seed));
   const Driver& driver = context.driver();
   RETURN_IF_ERROR(watch->check(driver.cuEventCreate(&watch->begin_, CU_EVENT_DEFAULT), "events"));
   RETURN_IF_ERROR(watch->check(driver.cuEventCreate(&watch->end_, CU_EVENT_DEFAULT), "events"));
@@ -130,11 +136,12 @@ Result<void> CudaStopwatch::capture(Side side, Graph& graph) {
         for (uint32_t i = 0; i < graph.probe_count; ++i)
           if (graph.probes[i].call == call)
             RETURN_IF_ERROR(trusted_.probe(stream, graph.probes[i].address, graph.probes[i].bytes,
-                                           probe_results_ + 8 * (row * kProbes + i)));
+                                           hash_key_, probe_results_ + 8 * (row * kProbes + i)));
         return {};
       };
       RETURN_IF_ERROR(probe(0));
       RETURN_IF_ERROR(capture_call(side, call));
+      if (refused_) return {};
       RETURN_IF_ERROR(probe(1));
     }
     RETURN_IF_ERROR(
@@ -143,7 +150,7 @@ Result<void> CudaStopwatch::capture(Side side, Graph& graph) {
   };
   const Result<void> captured = body();
   const CUresult ended = driver.cuStreamEndCapture(stream, &graph.graph);
-  if (!captured.ok()) return captured;
+  if (!captured.ok() || refused_) return captured;
   RETURN_IF_ERROR(check(ended, "ending a capture"));
   RETURN_IF_ERROR(check(driver.cuGraphInstantiateWithFlags(&graph.executable, graph.graph, 0),
                         "making the graph of a burst"));
@@ -174,7 +181,10 @@ Result<void> CudaStopwatch::capture_call(Side side, uint32_t slot) {
   ASSIGN_OR_RETURN(const std::optional<Fault> fault,
                    capture_plan(context_.driver(), stream, *timed.module, *timed.plan, addresses,
                                 literals_[static_cast<size_t>(side)]));
-  if (fault) return Error{ErrorKind::device, fault->explanation};
+  if (fault && side == Side::candidate)
+    refused_ = {"launch_limits", fault->explanation};
+  else if (fault)
+    return Error{ErrorKind::device, "the baseline: " + fault->explanation};
   return {};
 }
 
@@ -204,7 +214,7 @@ Result<CUresult> CudaStopwatch::launch(Graph& graph) {
 Result<void> CudaStopwatch::probe_now(const Graph& graph, uint32_t row) {
   for (uint32_t i = 0; i < graph.probe_count; ++i)
     RETURN_IF_ERROR(trusted_.probe(context_.stream(), graph.probes[i].address,
-                                   graph.probes[i].bytes,
+                                   graph.probes[i].bytes, hash_key_,
                                    probe_results_ + 8 * (row * kProbes + i)));
   return {};
 }
@@ -237,6 +247,11 @@ Result<double> CudaStopwatch::frequency() {
 Result<Burst> CudaStopwatch::burst(Side side, uint32_t generation) {
   const Driver& driver = context_.driver();
   Graph& graph = graphs_[static_cast<size_t>(side)];
+  if (refused_) {
+    Burst nothing;
+    nothing.violation = refused_;
+    return nothing;
+  }
   RETURN_IF_ERROR(refresh(side, generation, graph.calls));
   RETURN_IF_ERROR(check(
       driver.cuMemsetD8Async(probe_results_, 0, 4 * kProbes * 8, context_.stream()), "clearing"));
@@ -246,7 +261,7 @@ Result<Burst> CudaStopwatch::burst(Side side, uint32_t generation) {
   RETURN_IF_ERROR(probe_now(graph, 2));
   if (side == Side::baseline && generation == candidate_generation_) {
     ASSIGN_OR_RETURN(fresh_input_hash_,
-                     slots_->hash_inputs({0, std::min(graph.calls, graphs_[1].calls)}));
+                     slots_->hash_inputs({0, std::min(graph.calls, graphs_[1].calls)}, hash_key_));
   }
 
   ASSIGN_OR_RETURN(const CUresult result, launch(graph));
@@ -276,7 +291,7 @@ Result<Burst> CudaStopwatch::burst(Side side, uint32_t generation) {
   }
   candidate_generation_ = generation;
   const uint32_t hashed = graphs_[0].calls > 0 ? std::min(graph.calls, graphs_[0].calls) : 1;
-  ASSIGN_OR_RETURN(candidate_input_hash_, slots_->hash_inputs({0, hashed}));
+  ASSIGN_OR_RETURN(candidate_input_hash_, slots_->hash_inputs({0, hashed}, hash_key_));
   return burst;
 }
 

@@ -11,25 +11,18 @@
 #include "evaluator/device/cuda/replay.h"
 #include "evaluator/device/cuda/slots.h"
 #include "evaluator/device/cuda/trusted_module.h"
+#include "evaluator/device/device.h"
 #include "evaluator/timing/stopwatch.h"
 
 namespace assay::cuda {
 
-/// One side of a measurement.
-struct TimedSide {
-  CudaModule* module = nullptr;
-  const LaunchPlan* plan = nullptr;
-};
-
 class CudaStopwatch : public Stopwatch {
  public:
-  /// `burst_ms` bounds the number of slots; `deadline_seconds` that of one burst. The modules and
-  /// plans must outlive this.
+  /// `healthy` becomes false when a fault or a deadline leaves the context unusable. All arguments
+  /// must outlive this; the setup's modules are CudaModules.
   static Result<std::unique_ptr<CudaStopwatch>> create(const Context& context,
                                                        TrustedModule& trusted,
-                                                       const BoundCase& bound, TimedSide baseline,
-                                                       TimedSide candidate, double burst_ms,
-                                                       double deadline_seconds, uint64_t seed);
+                                                       const StopwatchSetup& setup, bool& healthy);
   ~CudaStopwatch() override;
 
   Result<void> set_calls(Side side, uint32_t calls) override;
@@ -38,9 +31,6 @@ class CudaStopwatch : public Stopwatch {
   Result<std::optional<TimingViolation>> verify(uint32_t generation, bool baseline_ran) override;
   Result<std::optional<TimingViolation>> final_check() override;
   void rest(double milliseconds) override;
-
-  /// False after a fault or a deadline.
-  bool healthy() const { return healthy_; }
 
  private:
   /// A call whose output is hashed just before and just after it, inside the graph.
@@ -59,8 +49,13 @@ class CudaStopwatch : public Stopwatch {
     uint32_t probe_count = 0;
   };
 
-  CudaStopwatch(const Context& context, TrustedModule& trusted)
-      : context_(context), trusted_(trusted) {}
+  struct TimedSide {
+    CudaModule* module = nullptr;
+    const LaunchPlan* plan = nullptr;
+  };
+
+  CudaStopwatch(const Context& context, TrustedModule& trusted, bool& healthy)
+      : context_(context), trusted_(trusted), healthy_(healthy) {}
   Result<void> check(CUresult result, const char* what) const {
     return expect(context_.driver(), result, what);
   }
@@ -83,6 +78,7 @@ class CudaStopwatch : public Stopwatch {
   std::array<Graph, 3> graphs_;
   std::array<std::vector<CUdeviceptr>, 2> literals_;  // by side, operation
   uint64_t seed_ = 0;
+  uint64_t hash_key_ = 0;
   double deadline_seconds_ = 10;
   CUevent begin_ = nullptr, end_ = nullptr;
   CUdeviceptr stamps_ = 0;         // two rows of (time, clock) for each multiprocessor
@@ -90,7 +86,8 @@ class CudaStopwatch : public Stopwatch {
                                    // outside it before and after the burst
   uint64_t candidate_input_hash_ = 0, fresh_input_hash_ = 0;
   uint32_t candidate_generation_ = 0;
-  bool healthy_ = true;
+  bool& healthy_;
+  std::optional<TimingViolation> refused_;  // a launch of the candidate's that the driver refused
 };
 
 }  // namespace assay::cuda

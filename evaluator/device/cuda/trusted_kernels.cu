@@ -56,7 +56,7 @@ extern "C" __global__ void assay_check_red_zones(const uint64_t* slot_bases, uin
 }
 
 extern "C" __global__ void assay_hash(const uint64_t* slot_bases, uint32_t first, uint64_t offset,
-                                      uint64_t bytes, unsigned long long* result) {
+                                      uint64_t bytes, uint64_t key, unsigned long long* result) {
   const char* data = region(slot_bases, first, offset);
   const uint64_t words = (bytes + 7) / 8;
   uint64_t sum = 0;
@@ -68,7 +68,7 @@ extern "C" __global__ void assay_hash(const uint64_t* slot_bases, uint32_t first
       for (uint64_t b = 8 * i; b < bytes; ++b)
         word |= uint64_t{static_cast<uint8_t>(data[b])} << (8 * (b - 8 * i));
     }
-    sum += trusted::hash_word(word, i);
+    sum += trusted::hash_word(word, i, key);
   }
   // Slot 0's hash is that of the CPU; others are told apart by their number.
   const uint32_t slot = first + blockIdx.y;
@@ -136,11 +136,11 @@ extern "C" __global__ void assay_stamp(unsigned long long* stamps) {
 }
 
 /// Hashes `bytes` bytes (a multiple of 8) at `data`; one block.
-extern "C" __global__ void assay_probe(const uint64_t* data, uint64_t bytes,
+extern "C" __global__ void assay_probe(const uint64_t* data, uint64_t bytes, uint64_t key,
                                        unsigned long long* result) {
   uint64_t sum = 0;
   for (uint64_t i = threadIdx.x; i < bytes / 8; i += blockDim.x)
-    sum += trusted::hash_word(data[i], i);
+    sum += trusted::hash_word(data[i], i, key);
   atomicAdd(result, static_cast<unsigned long long>(sum));
 }
 

@@ -134,13 +134,13 @@ Result<RedZoneDamage> TrustedModule::check_red_zones(const SlotRegion& region, u
   return RedZoneDamage{changed[0], changed[1], ""};
 }
 
-Result<uint64_t> TrustedModule::hash(const SlotRegion& region, uint64_t bytes) {
+Result<uint64_t> TrustedModule::hash(const SlotRegion& region, uint64_t bytes, uint64_t key) {
   RETURN_IF_ERROR(clear_result(0, 0));
   if (bytes > 0)
     RETURN_IF_ERROR(
         launch(hash_, context_.stream(),
                Shape{blocks_for(bytes / 8, region.count, kThreads), region.count, kThreads},
-               region.slot_bases, region.first, region.offset, bytes, result_));
+               region.slot_bases, region.first, region.offset, bytes, key, result_));
   return read<uint64_t>(result_);
 }
 
@@ -182,9 +182,9 @@ Result<void> TrustedModule::stamp(CUstream stream, CUdeviceptr stamps) {
 }
 
 Result<void> TrustedModule::probe(CUstream stream, CUdeviceptr address, uint64_t bytes,
-                                  CUdeviceptr result) {
+                                  uint64_t key, CUdeviceptr result) {
   const uint64_t length = std::min<uint64_t>(bytes, 64 << 10) / 8 * 8;
-  return launch(probe_, stream, Shape{1, 1, 512}, address, length, result);
+  return launch(probe_, stream, Shape{1, 1, 512}, address, length, key, result);
 }
 
 Result<void> TrustedModule::empty(CUstream stream, std::array<uint32_t, 3> grid,

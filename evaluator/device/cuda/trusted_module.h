@@ -36,8 +36,9 @@ class TrustedModule {
   Result<void> write_red_zones(const SlotRegion& region, uint64_t bytes);
   /// Changed bytes before and after the region, over all slots.
   Result<RedZoneDamage> check_red_zones(const SlotRegion& region, uint64_t bytes);
-  /// Sum over all slots of the region's hash (mixed with the slot's number).
-  Result<uint64_t> hash(const SlotRegion& region, uint64_t bytes);
+  /// Sum over all slots of the region's hash (mixed with the slot's number). Device code that does
+  /// not know the key cannot make two contents with the same hash.
+  Result<uint64_t> hash(const SlotRegion& region, uint64_t bytes, uint64_t key);
   /// Over all slots; element indices count through the slots.
   Result<Comparison> compare(const SlotRegion& got, const SlotRegion& want, Dtype dtype,
                              uint64_t elements, const Tolerance& tolerance);
@@ -47,7 +48,8 @@ class TrustedModule {
   /// Writes (globaltimer, clock) of every multiprocessor to `stamps` (two u64 for each).
   Result<void> stamp(CUstream stream, CUdeviceptr stamps);
   /// Hashes up to 64 KiB at `address` into `result` (one u64).
-  Result<void> probe(CUstream stream, CUdeviceptr address, uint64_t bytes, CUdeviceptr result);
+  Result<void> probe(CUstream stream, CUdeviceptr address, uint64_t bytes, uint64_t key,
+                     CUdeviceptr result);
   /// An empty kernel of the given shape.
   Result<void> empty(CUstream stream, std::array<uint32_t, 3> grid, std::array<uint32_t, 3> block,
                      uint32_t shared_bytes);

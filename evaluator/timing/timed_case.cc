@@ -1,0 +1,19 @@
+#include "evaluator/timing/timed_case.h"
+
+namespace assay {
+
+Result<TimingReport> time_case(Device& device, const TimeJob& job) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Module> baseline, device.load(*job.baseline));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Module> candidate, device.load(*job.candidate));
+  StopwatchSetup setup;
+  setup.bound = job.bound;
+  setup.baseline = {baseline.get(), &job.baseline_plan};
+  setup.candidate = {candidate.get(), &job.candidate_plan};
+  setup.burst_ms = job.budget.burst_ms;
+  setup.deadline_seconds = job.deadline_seconds;
+  setup.seed = job.seed;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Stopwatch> stopwatch, device.make_stopwatch(setup));
+  return measure(*stopwatch, job.budget, job.seed);
+}
+
+}  // namespace assay
