@@ -11,7 +11,7 @@ nlohmann::json json_of(const std::optional<double>& value) {
 }
 
 nlohmann::json json_of(const std::optional<Speedup>& speedup) {
-  if (!speedup) return nullptr;
+  if (!speedup || !(speedup->value > 0)) return nullptr;
   return {{"value", speedup->value},
           {"low", speedup->interval.low},
           {"high", speedup->interval.high}};
@@ -21,6 +21,7 @@ nlohmann::json json_of(const std::optional<Speedup>& speedup) {
 
 CaseScore score(const CaseSpeed& speed) {
   CaseScore score;
+  if (!(speed.speedup.value > 0)) return score;
   if (speed.expert) {
     score.over_expert = relative(speed.speedup, *speed.expert);
     score.normalised = normalised_score(speed.speedup.value, speed.expert->value);
@@ -37,7 +38,22 @@ CaseScore score(const CaseSpeed& speed) {
 
 nlohmann::json speed_json(const CaseSpeed& speed) {
   const CaseScore scores = score(speed);
-  return {{"candidate_us", speed.candidate_us},
+  nlohmann::json processes = nlohmann::json::array();
+  for (const CaseSpeed::Process& process : speed.processes)
+    processes.push_back({{"budget", process.budget},
+                         {"stop_reason", process.stop_reason},
+                         {"verdict", process.verdict},
+                         {"blocks", process.blocks},
+                         {"rejected_blocks", process.rejected_blocks},
+                         {"clock_ratio", process.clock_ratio},
+                         {"gpu_ms", process.gpu_ms},
+                         {"wall_ms", process.wall_ms},
+                         {"setup_ms", process.setup_ms},
+                         {"warm_up_ms", process.warm_up_ms},
+                         {"refresh_ms", process.refresh_ms},
+                         {"verify_ms", process.verify_ms}});
+  return {{"processes", processes},
+          {"candidate_us", speed.candidate_us},
           {"baseline_us", speed.baseline_us},
           {"empty_call_us", speed.empty_call_us},
           {"speedup", json_of(std::optional(speed.speedup))},

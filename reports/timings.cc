@@ -32,8 +32,13 @@ CREATE TABLE timings (
   verdict TEXT NOT NULL,
   violation_reason TEXT NOT NULL,
   violation TEXT NOT NULL,
-  gpu_ms REAL NOT NULL,
-  wall_ms REAL NOT NULL
+  clock_ratio REAL NOT NULL,    -- candidate over baseline; 0: not measured
+  gpu_ms REAL NOT NULL,         -- timed work
+  wall_ms REAL NOT NULL,        -- all of it; of that:
+  setup_ms REAL NOT NULL,
+  warm_up_ms REAL NOT NULL,
+  refresh_ms REAL NOT NULL,
+  verify_ms REAL NOT NULL
 );
 CREATE INDEX timings_by_case ON timings(case_id);
 CREATE TABLE timing_samples (   -- every burst, in the order taken
@@ -72,14 +77,15 @@ Result<void> add_process(sqlite3* database, int64_t case_id, int process,
                          const TimingReport& report) {
   Statement insert(database,
                    "INSERT INTO timings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-                   " ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                   " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const TimingViolation violation = report.violation.value_or(TimingViolation{});
   insert << case_id << process << report.budget;
   insert << report.candidate << report.baseline;
   insert << report.empty_call_us << report.speedup << report.speedup_interval.low
          << report.speedup_interval.high << report.autocorrelation << report.blocks
          << report.rejected_blocks << report.stop_reason << report.verdict << violation.reason
-         << violation.explanation << report.gpu_ms << report.wall_ms;
+         << violation.explanation << report.clock_ratio << report.gpu_ms << report.wall_ms
+         << report.setup_ms << report.warm_up_ms << report.refresh_ms << report.verify_ms;
   RETURN_IF_ERROR(insert.run());
   for (const TimingSample& sample : report.samples) {
     Statement row(database, "INSERT INTO timing_samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
@@ -117,26 +123,60 @@ Result<void> add_timing(sqlite3* database, int64_t case_id, const CaseTiming& ti
   return insert.run();
 }
 
-Result<std::map<int64_t, CaseSpeed>> read_speeds(sqlite3* database, int64_t evaluation_id) {
+namespace {
+
+Result<void> read_processes(sqlite3* database, int64_t evaluation_id,
+                            std::map<int64_t, CaseSpeed>& speeds) {
   Statement query(
       database,
-      "SELECT s.case_id, log_speedup, log_low, log_high, expert_log_speedup, expert_log_low,"
-      " expert_log_high, limit_us, reachable_us, expert_log_speedup IS NOT NULL,"
-      " (SELECT avg(candidate_us) FROM timings t WHERE t.case_id = s.case_id),"
-      " (SELECT avg(baseline_us) FROM timings t WHERE t.case_id = s.case_id),"
-      " (SELECT avg(empty_call_us) FROM timings t WHERE t.case_id = s.case_id)"
-      " FROM speeds s JOIN cases c ON c.id = s.case_id WHERE c.evaluation_id = ?");
+      "SELECT t.case_id, budget, stop_reason, verdict, blocks, rejected_blocks, clock_ratio, gpu_ms,"
+      " wall_ms, setup_ms, warm_up_ms, refresh_ms, verify_ms, candidate_us, baseline_us,"
+      " empty_call_us FROM timings t JOIN cases c ON c.id = t.case_id WHERE c.evaluation_id = ?"
+      " ORDER BY t.case_id, process");
   query << evaluation_id;
+  while (query.step()) {
+    CaseSpeed& speed = speeds[query.integer(0)];
+    CaseSpeed::Process process{query.text(1),
+                               query.text(2),
+                               query.text(3),
+                               static_cast<uint32_t>(query.integer(4)),
+                               static_cast<uint32_t>(query.integer(5)),
+                               query.real(6),
+                               query.real(7),
+                               query.real(8),
+                               query.real(9),
+                               query.real(10),
+                               query.real(11),
+                               query.real(12)};
+    speed.processes.push_back(std::move(process));
+    // The mean of the processes' medians.
+    const auto count = static_cast<double>(speed.processes.size());
+    const auto add = [&](double& mean, int column) {
+      mean += (query.real(column) - mean) / count;
+    };
+    add(speed.candidate_us, 13);
+    add(speed.baseline_us, 14);
+    add(speed.empty_call_us, 15);
+  }
+  return query.error();
+}
+
+}  // namespace
+
+Result<std::map<int64_t, CaseSpeed>> read_speeds(sqlite3* database, int64_t evaluation_id) {
   std::map<int64_t, CaseSpeed> speeds;
+  RETURN_IF_ERROR(read_processes(database, evaluation_id, speeds));
+  Statement query(database,
+                  "SELECT s.case_id, log_speedup, log_low, log_high, expert_log_speedup,"
+                  " expert_log_low, expert_log_high, limit_us, reachable_us"
+                  " FROM speeds s JOIN cases c ON c.id = s.case_id WHERE c.evaluation_id = ?");
+  query << evaluation_id;
   while (query.step()) {
     CaseSpeed& speed = speeds[query.integer(0)];
     speed.speedup = speedup_from(query, 1);
-    if (query.integer(9) != 0) speed.expert = speedup_from(query, 4);
+    if (!query.is_null(4)) speed.expert = speedup_from(query, 4);
     speed.limit_us = query.real(7);
     speed.reachable_us = query.real(8);
-    speed.candidate_us = query.real(10);
-    speed.baseline_us = query.real(11);
-    speed.empty_call_us = query.real(12);
   }
   RETURN_IF_ERROR(query.error());
   return speeds;

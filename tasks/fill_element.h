@@ -327,6 +327,12 @@ ASSAY_HOST_DEVICE inline bool by_rows(FillKind kind) {
   }
 }
 
+/// Kinds that deal out segments; tensors with the same ordinal and parameters share theirs.
+ASSAY_HOST_DEVICE inline bool in_segments(FillKind kind) {
+  return kind == FillKind::cumulative_lengths || kind == FillKind::lengths ||
+         kind == FillKind::segment_ids || kind == FillKind::sorted_unique;
+}
+
 /// How many units a fill has: rows, or groups of four elements. Units are independent.
 ASSAY_HOST_DEVICE inline uint64_t unit_count(const Fill& fill) {
   if (fill.elements == 0) return 0;

@@ -18,6 +18,7 @@ json budget_json(const TimingBudget& budget) {
   return {{"name", budget.name},
           {"burst_ms", budget.burst_ms},
           {"cap_seconds", budget.cap_seconds},
+          {"duty", budget.duty},
           {"half_width", budget.half_width},
           {"first_look_blocks", budget.first_look_blocks},
           {"warm_up_min_ms", budget.warm_up_min_ms},
@@ -30,6 +31,7 @@ TimingBudget budget_from(const json& value) {
   budget.name = value.at("name").get<std::string>();
   budget.burst_ms = number_of(value.at("burst_ms"));
   budget.cap_seconds = number_of(value.at("cap_seconds"));
+  budget.duty = number_of(value.at("duty"));
   budget.half_width = number_of(value.at("half_width"));
   budget.first_look_blocks = value.at("first_look_blocks").get<int>();
   budget.warm_up_min_ms = number_of(value.at("warm_up_min_ms"));
@@ -94,6 +96,11 @@ TimingReport report_from(const json& value) {
     report.samples.push_back(sample_from(sample));
   report.gpu_ms = amount_of(value.at("gpu_ms"));
   report.wall_ms = amount_of(value.at("wall_ms"));
+  report.setup_ms = amount_of(value.at("setup_ms"));
+  report.warm_up_ms = amount_of(value.at("warm_up_ms"));
+  report.refresh_ms = amount_of(value.at("refresh_ms"));
+  report.verify_ms = amount_of(value.at("verify_ms"));
+  report.clock_ratio = amount_of(value.at("clock_ratio"));
   return report;
 }
 
@@ -151,7 +158,12 @@ json timing_message(const TimingReport& report) {
           {"violation", violation},
           {"samples", samples},
           {"gpu_ms", report.gpu_ms},
-          {"wall_ms", report.wall_ms}};
+          {"wall_ms", report.wall_ms},
+          {"setup_ms", report.setup_ms},
+          {"warm_up_ms", report.warm_up_ms},
+          {"refresh_ms", report.refresh_ms},
+          {"verify_ms", report.verify_ms},
+          {"clock_ratio", report.clock_ratio}};
 }
 
 Result<TimingReport> parse_timing(const json& message) {

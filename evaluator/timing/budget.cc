@@ -14,6 +14,7 @@ std::optional<TimingBudget> budget_from_name(std::string_view name) {
   if (name == "rl") {
     budget.burst_ms = 1;
     budget.cap_seconds = 0.3;
+    budget.duty = 0.8;
     budget.half_width = 0.015;
     budget.first_look_blocks = 8;
     budget.warm_up_min_ms = 50;

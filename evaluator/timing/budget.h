@@ -11,6 +11,7 @@ struct TimingBudget {
   std::string name;
   double burst_ms = 2.5;       // aim for K * t of one burst
   double cap_seconds = 2;      // timed GPU time per case
+  double duty = 0.5;           // timed work as a share of wall time, at most
   double half_width = 0.005;   // of the 95 % interval of the log speedup
   int first_look_blocks = 12;  // blocks before the stopping rule is asked
   double warm_up_min_ms = 300;

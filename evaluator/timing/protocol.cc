@@ -13,8 +13,10 @@
 //
 // The stopping rule looks after a first number of blocks and then after every fourth: it stops when
 // the interval is narrow enough and the blocks are nearly independent, or when the budget is spent,
-// and then the honest, wider interval is the result. Blocks in which the two sides ran at clocks
-// more than 1 % apart are rejected and kept in the record; above 30 % rejected there is no number.
+// and then the honest, wider interval is the result. Two kernels may load the power supply
+// differently and so run at different clocks; that is theirs, and recorded. A block whose ratio of
+// clocks is more than 1 % from the median of all blocks was disturbed: it is rejected and kept in
+// the record. Above 30 % rejected there is no number.
 //
 // A candidate's burst that precedes the baseline's on the same generation is compared in full after
 // it. Violations end the measurement at once: a time without right outputs is no time.
@@ -51,7 +53,9 @@ class Measurement {
   Result<TimingReport> run() {
     const auto start = Clock::now();
     RETURN_IF_ERROR(estimate());
+    const auto warm = Clock::now();
     if (!report_.violation) RETURN_IF_ERROR(warm_up());
+    report_.warm_up_ms = milliseconds_since(warm);
     while (!finished()) RETURN_IF_ERROR(block());
     if (!report_.violation) {
       ASSIGN_OR_RETURN(report_.violation, stopwatch_.final_check());
@@ -69,8 +73,8 @@ class Measurement {
     ASSIGN_OR_RETURN(const Burst burst, stopwatch_.burst(side, generation));
     if (burst.violation) report_.violation = burst.violation;
     report_.gpu_ms += burst.elapsed_ms;
-    // At most half of the wall time is timed work.
-    const double idle = 2 * burst.elapsed_ms - milliseconds_since(start);
+    report_.refresh_ms += burst.refresh_ms;
+    const double idle = burst.elapsed_ms / budget_.duty - milliseconds_since(start);
     if (idle > 0) stopwatch_.rest(idle);
     return burst;
   }
@@ -85,9 +89,11 @@ class Measurement {
         if (report_.violation) return {};
         const double call_ms = std::max(sample.elapsed_ms / calls(side), 1e-5);
         const double wanted = std::ceil(budget_.burst_ms / call_ms);
+        const uint32_t before = calls(side);
         calls(side) = static_cast<uint32_t>(std::clamp(
             wanted, 1.0, static_cast<double>(std::min(kMaxCalls, stopwatch_.max_calls()))));
         call_ms_[static_cast<size_t>(side)] = call_ms;
+        if (calls(side) == before) break;
       }
     }
     // Within a factor of four both sides make the same number of calls on the same slots.
@@ -101,25 +107,24 @@ class Measurement {
     return {};
   }
 
-  /// Alternates both sides until the clock is steady.
+  /// Alternates both sides until each side's clock is steady.
   Result<void> warm_up() {
     const auto start = Clock::now();
-    std::vector<double> frequencies;
-    for (int i = 0;; ++i) {
-      ASSIGN_OR_RETURN(const Burst sample,
-                       burst(i % 2 == 0 ? Side::baseline : Side::candidate, next_generation_++));
+    std::array<std::vector<double>, 2> frequencies;
+    for (size_t i = 0;; ++i) {
+      const Side side = i % 2 == 0 ? Side::baseline : Side::candidate;
+      ASSIGN_OR_RETURN(const Burst sample, burst(side, next_generation_++));
       if (report_.violation) return {};
-      if (sample.frequency_mhz > 0) frequencies.push_back(sample.frequency_mhz);
+      frequencies[i % 2].push_back(sample.frequency_mhz);
       const double elapsed = milliseconds_since(start);
       if (elapsed >= budget_.warm_up_cap_ms) return {};
-      if (elapsed >= budget_.warm_up_min_ms && steady(frequencies)) return {};
+      if (elapsed >= budget_.warm_up_min_ms && std::ranges::all_of(frequencies, steady)) return {};
     }
   }
 
   static bool steady(const std::vector<double>& frequencies) {
-    if (frequencies.empty()) return true;  // not measured
-    if (frequencies.size() < 5) return false;
-    const auto [low, high] = std::minmax_element(frequencies.end() - 5, frequencies.end());
+    if (frequencies.size() < 3) return false;
+    const auto [low, high] = std::minmax_element(frequencies.end() - 3, frequencies.end());
     return *high - *low <= 0.005 * *high;
   }
 
@@ -151,16 +156,33 @@ class Measurement {
       empty_us_.push_back(1e3 * empty.elapsed_ms / calls(Side::empty));
     }
     ++report_.blocks;
-    const double clock = std::max(frequency[0], frequency[1]);
-    if (clock > 0 && std::abs(frequency[0] - frequency[1]) > kMaxClockDifference * clock) {
-      ++report_.rejected_blocks;
-      for (size_t i = begin; i < report_.samples.size(); ++i) report_.samples[i].accepted = false;
-      return {};
-    }
-    log_ratios_.push_back(std::log(sum_ms[0] / sum_ms[1]));
-    if (clock > 0)
-      log_cycle_ratios_.push_back(std::log(sum_ms[0] * frequency[0] / (sum_ms[1] * frequency[1])));
+    const bool measured = frequency[0] > 0 && frequency[1] > 0;
+    blocks_.push_back({std::log(sum_ms[0] / sum_ms[1]),
+                       measured ? std::log(frequency[1] / frequency[0]) : 0, begin, true});
+    reject_disturbed();
     return {};
+  }
+
+  /// Judges all blocks again by the median of their ratios of clocks.
+  void reject_disturbed() {
+    std::vector<double> clocks;
+    for (const Block& block : blocks_) clocks.push_back(block.log_clock_ratio);
+    const double usual = statistics::median(clocks);
+    report_.clock_ratio = std::exp(usual);
+    report_.rejected_blocks = 0;
+    log_ratios_.clear();
+    log_cycle_ratios_.clear();
+    for (Block& block : blocks_) {
+      block.accepted = std::abs(block.log_clock_ratio - usual) <= kMaxClockDifference;
+      for (size_t i = block.first_sample; i < block.first_sample + 4; ++i)
+        report_.samples[i].accepted = block.accepted;
+      if (!block.accepted) {
+        ++report_.rejected_blocks;
+        continue;
+      }
+      log_ratios_.push_back(block.log_ratio);
+      log_cycle_ratios_.push_back(block.log_ratio - block.log_clock_ratio);
+    }
   }
 
   /// After the second burst of a half: the candidate's outputs against the baseline's.
@@ -168,7 +190,9 @@ class Measurement {
     if (position % 2 == 0) return {};
     const bool candidate_first = order[position - 1] == Side::candidate;
     if (!candidate_first && !budget_.verify_every_burst) return {};
+    const auto start = Clock::now();
     ASSIGN_OR_RETURN(report_.violation, stopwatch_.verify(generation, candidate_first));
+    report_.verify_ms += milliseconds_since(start);
     return {};
   }
 
@@ -238,7 +262,7 @@ class Measurement {
   std::string verdict(const statistics::Interval& time) const {
     const double least = std::log(1.005), same = std::log(1.01);
     statistics::Interval cycles = time;
-    if (log_cycle_ratios_.size() >= 2) cycles = statistics::median_interval(log_cycle_ratios_);
+    if (report_.clock_ratio > 0) cycles = statistics::median_interval(log_cycle_ratios_);
     if (time.low >= least && cycles.low >= least) return "faster";
     if (time.high <= -least && cycles.high <= -least) return "slower";
     if (time.low >= -same && time.high <= same) return "same";
@@ -252,7 +276,14 @@ class Measurement {
   uint32_t next_generation_ = 1;
   std::array<uint32_t, 3> calls_{1, 1, 1};
   std::array<double, 2> call_ms_{};
-  std::vector<double> log_ratios_;
+  struct Block {
+    double log_ratio;        // of the sides' times
+    double log_clock_ratio;  // candidate over baseline
+    size_t first_sample;
+    bool accepted;
+  };
+  std::vector<Block> blocks_;
+  std::vector<double> log_ratios_;  // of accepted blocks
   std::vector<double> log_cycle_ratios_;
   std::vector<double> empty_us_;
 };

@@ -22,6 +22,7 @@ struct TimingViolation {
 struct Burst {
   double elapsed_ms = 0;     // between two device events around the K calls
   double frequency_mhz = 0;  // of the multiprocessors during the burst; 0: not measured
+  double refresh_ms = 0;     // wall time of what went before it: inputs, poison, eviction
   std::optional<TimingViolation> violation;
 };
 

@@ -1,8 +1,12 @@
 #include "evaluator/timing/timed_case.h"
 
+#include <chrono>
+
 namespace assay {
 
 Result<TimingReport> time_case(Device& device, const TimeJob& job) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
   ASSIGN_OR_RETURN(const std::unique_ptr<Module> baseline, device.load(*job.baseline));
   ASSIGN_OR_RETURN(const std::unique_ptr<Module> candidate, device.load(*job.candidate));
   StopwatchSetup setup;
@@ -13,7 +17,11 @@ Result<TimingReport> time_case(Device& device, const TimeJob& job) {
   setup.deadline_seconds = job.deadline_seconds;
   setup.seed = job.seed;
   ASSIGN_OR_RETURN(const std::unique_ptr<Stopwatch> stopwatch, device.make_stopwatch(setup));
-  return measure(*stopwatch, job.budget, job.seed);
+  const double setup_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  ASSIGN_OR_RETURN(TimingReport report, measure(*stopwatch, job.budget, job.seed));
+  report.setup_ms = setup_ms;
+  report.wall_ms += setup_ms;
+  return report;
 }
 
 }  // namespace assay

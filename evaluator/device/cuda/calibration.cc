@@ -136,7 +136,12 @@ class Calibration {
                        }));
       best = std::max(best, 2e3 * static_cast<double>(bytes) / milliseconds);
     }
-    return best;
+    ASSIGN_OR_RETURN(const double driver_ms, median_ms([&] {
+                       return check(driver_.cuMemcpyDtoDAsync_v2(to_, from_, bytes,
+                                                                 context_.stream()),
+                                    "copying");
+                     }));
+    return std::max(best, 2e3 * static_cast<double>(bytes) / driver_ms);
   }
 
   Result<double> pipe_rate(const Pipe& pipe) {

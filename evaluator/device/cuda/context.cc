@@ -87,7 +87,7 @@ Result<std::unique_ptr<Context>> Context::create(int ordinal) {
   RETURN_IF_ERROR(expect(
       *driver, driver->cuCtxCreate_v4(&context->context_, nullptr, CU_CTX_SCHED_SPIN, device),
       "making a context on the GPU (is it busy with another process?)"));
-  RETURN_IF_ERROR(expect(*driver, driver->cuStreamCreate(&context->stream_, CU_STREAM_NON_BLOCKING),
+  RETURN_IF_ERROR(expect(*driver, driver->cuStreamCreate(&context->stream_, CU_STREAM_DEFAULT),
                          "making a stream"));
   context->info_ = read_info(*driver, device, ordinal);
   RETURN_IF_ERROR(context->restore_limits());

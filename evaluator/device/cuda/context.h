@@ -21,6 +21,8 @@ class Context {
 
   const Driver& driver() const { return driver_; }
   const DeviceInfo& info() const { return info_; }
+  /// All work goes here. It waits for the legacy stream, so that a copy from pageable host memory,
+  /// which may return before its bytes have arrived, is over before the next kernel starts.
   CUstream stream() const { return stream_; }
 
   /// Waits until the stream is idle: its error, or CUDA_ERROR_NOT_READY once the deadline passed.

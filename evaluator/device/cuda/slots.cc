@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <thread>
 
 #include "evaluator/check/trusted.h"
+#include "tasks/fill_element.h"
 
 namespace assay::cuda {
 
@@ -13,6 +16,10 @@ namespace {
 constexpr uint32_t kMaxSlots = 4096;
 constexpr uint64_t kStaggerBytes = 16 * 256;
 constexpr double kMemoryShare = 0.6;
+constexpr uint64_t kLongRow = 4096;  // of fills whose rows are written from front to back
+constexpr uint64_t kFewRows = 1024;
+constexpr uint32_t kPoolSize = 4;
+constexpr uint32_t kPoolGeneration = 0xfff00000;  // of no burst
 
 size_t index_of(Side side) { return side == Side::candidate ? 1 : 0; }
 
@@ -52,7 +59,7 @@ Result<std::unique_ptr<Slots>> Slots::create(const Context& context, TrustedModu
                                              const BoundCase& bound, const LaunchPlan& baseline,
                                              const LaunchPlan& candidate, uint32_t wanted,
                                              uint64_t seed) {
-  std::unique_ptr<Slots> slots(new Slots(context, trusted, bound));
+  std::unique_ptr<Slots> slots(new Slots(context, trusted, bound, seed));
   slots->lay_out(baseline, candidate);
   const Driver& driver = context.driver();
   const uint64_t stride = slots->slot_bytes_ + kStaggerBytes;
@@ -78,6 +85,7 @@ Result<std::unique_ptr<Slots>> Slots::create(const Context& context, TrustedModu
       driver,
       driver.cuMemcpyHtoD_v2(slots->table_, slots->bases_.data(), count * sizeof(CUdeviceptr)),
       "uploading"));
+  RETURN_IF_ERROR(slots->make_pools());
   const auto zones = [&](const std::vector<Region>& regions) -> Result<void> {
     for (const Region& region : regions)
       if (region.offset != 0)
@@ -96,6 +104,8 @@ Slots::~Slots() {
   const Driver& driver = context_.driver();
   if (arena_) driver.cuMemFree_v2(arena_);
   if (table_) driver.cuMemFree_v2(table_);
+  for (const CUdeviceptr pool : pools_)
+    if (pool) driver.cuMemFree_v2(pool);
 }
 
 CUdeviceptr Slots::address(uint32_t slot, Side side, size_t allocation) const {
@@ -105,25 +115,76 @@ CUdeviceptr Slots::address(uint32_t slot, Side side, size_t allocation) const {
 
 Region Slots::output(Side side, size_t tensor) const { return outputs_[index_of(side)][tensor]; }
 
-Result<void> Slots::fill(Range range, Side side, uint64_t seed, uint32_t generation) {
+Result<void> Slots::make_pools() {
+  pools_.resize(bound_.tensors.size());
+  const auto slow = [](const BoundTensor& tensor) {
+    return tensor.direction != Direction::out && fills::in_segments(tensor.fill.kind) &&
+           tensor.fill.row > kLongRow && fills::unit_count(tensor.fill) < kFewRows;
+  };
+  if (std::ranges::none_of(bound_.tensors, slow)) return {};
+  // All that may share segments must come from the same pool.
   for (size_t i = 0; i < bound_.tensors.size(); ++i) {
     const BoundTensor& tensor = bound_.tensors[i];
-    if (tensor.direction == Direction::out) continue;
-    const Region& region =
-        tensor.direction == Direction::in ? inputs_[i] : outputs_[index_of(side)][i];
-    RETURN_IF_ERROR(trusted_.fill(in(range, region), tensor.fill, seed, generation * kMaxSlots));
+    if (tensor.direction == Direction::out || !fills::in_segments(tensor.fill.kind)) continue;
+    const Driver& driver = context_.driver();
+    RETURN_IF_ERROR(expect(driver, driver.cuMemAlloc_v2(&pools_[i], kPoolSize * tensor.bytes()),
+                           "allocating a pool of inputs"));
+    std::array<std::vector<std::byte>, kPoolSize> members;
+    std::vector<std::thread> threads;
+    for (uint32_t member = 0; member < kPoolSize; ++member)
+      threads.emplace_back([&, member] {
+        members[member].resize(tensor.bytes());
+        fill_on_host(tensor.fill, FillKey{seed_, kPoolGeneration + member},
+                     members[member].data(), 1);
+      });
+    for (std::thread& thread : threads) thread.join();
+    for (uint32_t member = 0; member < kPoolSize; ++member)
+      RETURN_IF_ERROR(expect(driver,
+                             driver.cuMemcpyHtoD_v2(pools_[i] + member * tensor.bytes(),
+                                                    members[member].data(), tensor.bytes()),
+                             "uploading a pool of inputs"));
   }
   return {};
 }
 
+Result<void> Slots::fill(Range range, size_t tensor, const Region& region, uint32_t generation) {
+  const BoundTensor& bound = bound_.tensors[tensor];
+  if (pools_[tensor])
+    return trusted_.deal(in(range, region), bound.bytes(), pools_[tensor], kPoolSize,
+                         trusted::mix(seed_ + generation));
+  return trusted_.fill_fast(in(range, region), bound.fill, seed_, generation * kMaxSlots);
+}
+
+Result<void> Slots::fill_inputs(Range range, uint32_t generation) {
+  for (size_t i = 0; i < bound_.tensors.size(); ++i)
+    if (bound_.tensors[i].direction == Direction::in)
+      RETURN_IF_ERROR(fill(range, i, inputs_[i], generation));
+  return {};
+}
+
+Result<void> Slots::fill_outputs(Range range, Side side, uint32_t generation) {
+  for (size_t i = 0; i < bound_.tensors.size(); ++i)
+    if (bound_.tensors[i].direction == Direction::inout)
+      RETURN_IF_ERROR(fill(range, i, outputs_[index_of(side)][i], generation));
+  return {};
+}
+
 Result<void> Slots::poison(Range range, Side side, uint64_t key) {
+  for (size_t i = 0; i < bound_.tensors.size(); ++i)
+    if (bound_.tensors[i].direction == Direction::out)
+      RETURN_IF_ERROR(poison_tensor(range, side, i, key));
+  return poison_scratch(range, side, key);
+}
+
+Result<void> Slots::hide(Range range, Side side, uint64_t key) {
+  for (size_t i = 0; i < bound_.tensors.size(); ++i)
+    if (bound_.tensors[i].direction != Direction::in)
+      RETURN_IF_ERROR(poison_tensor(range, side, i, key));
+  return poison_scratch(range, side, key);
+}
+
+Result<void> Slots::poison_scratch(Range range, Side side, uint64_t key) {
   const size_t s = index_of(side);
-  for (size_t i = 0; i < bound_.tensors.size(); ++i) {
-    const BoundTensor& tensor = bound_.tensors[i];
-    if (tensor.direction == Direction::out)
-      RETURN_IF_ERROR(
-          trusted_.poison(in(range, outputs_[s][i]), tensor.dtype, tensor.elements, key));
-  }
   for (size_t i = 0; i < allocations_[s].size(); ++i)
     if (scratch_[s][i])
       RETURN_IF_ERROR(
@@ -131,14 +192,18 @@ Result<void> Slots::poison(Range range, Side side, uint64_t key) {
   return {};
 }
 
+Result<void> Slots::poison_tensor(Range range, Side side, size_t tensor, uint64_t key) {
+  const BoundTensor& bound = bound_.tensors[tensor];
+  return trusted_.poison(in(range, outputs_[index_of(side)][tensor]), bound.dtype, bound.elements,
+                         key);
+}
+
 Result<uint64_t> Slots::hash_inputs(Range range, uint64_t key) {
-  uint64_t total = 0;
-  for (size_t i = 0; i < bound_.tensors.size(); ++i) {
-    if (bound_.tensors[i].direction != Direction::in) continue;
-    ASSIGN_OR_RETURN(const uint64_t hash, trusted_.hash(in(range, inputs_[i]), inputs_[i].bytes, key));
-    total += trusted::mix(hash + i);
-  }
-  return total;
+  RETURN_IF_ERROR(trusted_.begin_hash());
+  for (size_t i = 0; i < bound_.tensors.size(); ++i)
+    if (bound_.tensors[i].direction == Direction::in)
+      RETURN_IF_ERROR(trusted_.add_hash(in(range, inputs_[i]), inputs_[i].bytes, key + i));
+  return trusted_.end_hash();
 }
 
 Result<Comparison> Slots::compare(Range range, size_t tensor) {

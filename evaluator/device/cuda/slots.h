@@ -27,6 +27,8 @@ struct Region {
 class Slots {
  public:
   /// As many slots as 5x L2 needs, at least `wanted`, at most 4096 and 60 % of the free memory.
+  /// Inputs that one thread must write from front to back (segment lengths and the like) come from
+  /// a small pool that is made once and dealt out anew for each generation.
   /// Slot bases are staggered by random multiples of 256 bytes and in a random order. Errors
   /// (device): not even one fits.
   static Result<std::unique_ptr<Slots>> create(const Context& context, TrustedModule& trusted,
@@ -47,10 +49,14 @@ class Slots {
     uint32_t count = 1;
   };
 
-  /// Inputs of `generation`; `side`'s in-out tensors too.
-  Result<void> fill(Range range, Side side, uint64_t seed, uint32_t generation);
+  /// Inputs of `generation`.
+  Result<void> fill_inputs(Range range, uint32_t generation);
+  /// A side's in-out tensors, likewise.
+  Result<void> fill_outputs(Range range, Side side, uint32_t generation);
   /// Outputs (not in-out ones) and scratch of a side.
   Result<void> poison(Range range, Side side, uint64_t key);
+  /// Scratch and all outputs of a side, in-out ones too: nothing of what it computed stays.
+  Result<void> hide(Range range, Side side, uint64_t key);
   /// Hash of all inputs, under a secret key.
   Result<uint64_t> hash_inputs(Range range, uint64_t key);
   /// Output `tensor` of the candidate against the baseline's.
@@ -62,8 +68,12 @@ class Slots {
   CUdeviceptr base(uint32_t slot) const { return bases_[slot]; }
 
  private:
-  Slots(const Context& context, TrustedModule& trusted, const BoundCase& bound)
-      : context_(context), trusted_(trusted), bound_(bound) {}
+  Slots(const Context& context, TrustedModule& trusted, const BoundCase& bound, uint64_t seed)
+      : context_(context), trusted_(trusted), bound_(bound), seed_(seed) {}
+  Result<void> make_pools();
+  Result<void> poison_scratch(Range range, Side side, uint64_t key);
+  Result<void> poison_tensor(Range range, Side side, size_t tensor, uint64_t key);
+  Result<void> fill(Range range, size_t tensor, const Region& region, uint32_t generation);
   Region reserve(uint64_t bytes);
   void lay_out(const LaunchPlan& baseline, const LaunchPlan& candidate);
   SlotRegion in(Range range, const Region& region) const {
@@ -74,6 +84,8 @@ class Slots {
   const Context& context_;
   TrustedModule& trusted_;
   const BoundCase bound_;
+  const uint64_t seed_;
+  std::vector<CUdeviceptr> pools_;      // by tensor; 0: filled on the device
   std::vector<Region> inputs_;          // by tensor; in-out and out tensors: no bytes
   std::vector<Region> outputs_[2];      // by side, tensor
   std::vector<Region> allocations_[2];  // by side, allocation of the plan

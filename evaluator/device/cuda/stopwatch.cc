@@ -1,15 +1,17 @@
 // Theory of operation
 //
 // A side's burst is one graph: a clock stamp, a start event, K calls in a strict chain, an end
-// event, a clock stamp. Call j works on slot j of a ring whose order and addresses are random. Two
-// calls, chosen in secret, have a probe before them and one behind: a hash of their output. After
-// the burst the same hashes are taken again. An output that was not poison any more before its
-// call was written too early, one that differs afterwards too late.
+// event, a clock stamp. Call j works on slot j of a group of slots whose order and addresses are
+// random; where memory has room for more slots than a burst uses, up to eight groups take turns
+// from generation to generation, so that no side is lucky with its addresses. Two calls, chosen in
+// secret, have a probe before them and one behind: a hash of their output. After the burst the same
+// hashes are taken again. An output that was not poison any more before its call was written too
+// early, one that differs afterwards too late.
 //
-// Before each burst, untimed: the slots' inputs of a new generation, poisoned outputs and scratch,
-// and a read of a clean buffer of twice the L2. Before a candidate's burst the baseline's outputs
-// are poisoned too: nothing expected is in memory while a candidate runs. After it, the inputs are
-// hashed, and compared with the hash of the same generation filled anew.
+// Before each burst, untimed: inputs of a new generation (both sides of a generation read the same
+// ones), poisoned outputs and scratch, and a read of a clean buffer of twice the L2. Before a
+// candidate's burst the baseline's outputs are poisoned too: nothing expected is in memory while a
+// candidate runs. The inputs are hashed before and after it, under a secret key.
 #include "evaluator/device/cuda/stopwatch.h"
 
 #include <fmt/format.h>
@@ -26,9 +28,9 @@ namespace assay::cuda {
 
 namespace {
 
-/// Slots of which one burst cannot touch more at any device's bandwidth (10 TB/s).
+/// Slots of which one burst cannot touch more at any device's bandwidth (6 TB/s).
 uint32_t most_slots(double burst_ms, double bytes) {
-  const double calls = burst_ms * 1e-3 * 10e12 / std::max(bytes, 1.0) + 1;
+  const double calls = burst_ms * 1e-3 * 6e12 / std::max(bytes, 1.0) + 1;
   return static_cast<uint32_t>(std::clamp(calls, 1.0, 2000.0));
 }
 
@@ -78,7 +80,8 @@ Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(const Context& cont
 
 CudaStopwatch::~CudaStopwatch() {
   const Driver& driver = context_.driver();
-  for (Graph& graph : graphs_) destroy(graph);
+  for (auto& graphs : graphs_)
+    for (Graph& graph : graphs) destroy(graph);
   for (const auto& literals : literals_)
     for (const CUdeviceptr literal : literals)
       if (literal) driver.cuMemFree_v2(literal);
@@ -94,31 +97,53 @@ void CudaStopwatch::destroy(Graph& graph) {
   graph = Graph{};
 }
 
+/// Graphs are made when a burst first needs them. Both sides' go, since they share the groups.
 Result<void> CudaStopwatch::set_calls(Side side, uint32_t calls) {
-  Graph& graph = graphs_[static_cast<size_t>(side)];
-  if (graph.calls == calls) return {};
-  destroy(graph);
-  graph.calls = calls;
-  std::mt19937_64 random(seed_ ^ (uint64_t{calls} << 8 | static_cast<uint64_t>(side)));
+  if (calls_[static_cast<size_t>(side)] == calls) return {};
+  calls_[static_cast<size_t>(side)] = calls;
+  for (auto& graphs : graphs_) {
+    for (Graph& graph : graphs) destroy(graph);
+    graphs.clear();
+  }
+  filled_ = {0, 0};
+  filled_generation_ = 0;
+  return {};
+}
+
+CudaStopwatch::Graph& CudaStopwatch::graph_of(Side side, uint32_t generation) {
+  const uint32_t most = std::max(calls(Side::baseline), calls(Side::candidate));
+  const uint32_t groups =
+      side == Side::empty
+          ? 1
+          : std::clamp(std::min(slots_->count(), 1024u) / std::max(most, 1u), 1u, kMaxGroups);
+  auto& graphs = graphs_[static_cast<size_t>(side)];
+  graphs.resize(std::max<size_t>(graphs.size(), groups));
+  Graph& graph = graphs[generation % groups];
+  graph.first = generation % groups * most;
+  return graph;
+}
+
+/// Two calls of the graph, and a part of the first output that is large enough.
+void CudaStopwatch::place_probes(Side side, Graph& graph, uint64_t seed) const {
+  std::mt19937_64 random(seed);
   const auto& tensors = slots_->bound().tensors;
   const auto output = std::ranges::find_if(tensors, [](const BoundTensor& tensor) {
     return tensor.direction != Direction::in && tensor.bytes() >= 8;
   });
-  if (output != tensors.end() && side != Side::empty) {
-    const auto index = static_cast<size_t>(output - tensors.begin());
-    const Region region = slots_->output(side, index);
-    graph.probe_count = std::min(kProbes, calls);
-    for (uint32_t i = 0; i < graph.probe_count; ++i) {
-      Probe& probe = graph.probes[i];
-      probe.call = static_cast<uint32_t>(random() % calls);
-      if (i > 0 && probe.call == graph.probes[0].call) probe.call = (probe.call + 1) % calls;
-      probe.bytes = std::min<uint64_t>(region.bytes, 64 << 10) / 8 * 8;
-      const uint64_t room = (region.bytes - probe.bytes) / 8;
-      probe.address =
-          slots_->base(probe.call) + region.offset + (room > 0 ? random() % room * 8 : 0);
-    }
+  graph.probe_count = 0;
+  if (output == tensors.end() || side == Side::empty) return;
+  const Region region =
+      slots_->output(side, static_cast<size_t>(output - tensors.begin()));
+  graph.probe_count = std::min(kProbes, graph.calls);
+  for (uint32_t i = 0; i < graph.probe_count; ++i) {
+    Probe& probe = graph.probes[i];
+    probe.call = static_cast<uint32_t>(random() % graph.calls);
+    if (i > 0 && probe.call == graph.probes[0].call) probe.call = (probe.call + 1) % graph.calls;
+    probe.bytes = std::min<uint64_t>(region.bytes, 64 << 10) / 8 * 8;
+    const uint64_t room = (region.bytes - probe.bytes) / 8;
+    probe.address = slots_->base(graph.first + probe.call) + region.offset +
+                    (room > 0 ? random() % room * 8 : 0);
   }
-  return capture(side, graph);
 }
 
 Result<void> CudaStopwatch::capture(Side side, Graph& graph) {
@@ -140,7 +165,7 @@ Result<void> CudaStopwatch::capture(Side side, Graph& graph) {
         return {};
       };
       RETURN_IF_ERROR(probe(0));
-      RETURN_IF_ERROR(capture_call(side, call));
+      RETURN_IF_ERROR(capture_call(side, graph.first + call));
       if (refused_) return {};
       RETURN_IF_ERROR(probe(1));
     }
@@ -188,24 +213,34 @@ Result<void> CudaStopwatch::capture_call(Side side, uint32_t slot) {
   return {};
 }
 
-Result<void> CudaStopwatch::refresh(Side side, uint32_t generation, uint32_t calls) {
-  const Slots::Range range{0, calls};
+Result<void> CudaStopwatch::refresh(Side side, uint32_t generation, const Graph& graph) {
   const uint64_t key = seed_ ^ (uint64_t{generation} << 1);
-  const Side filled = side == Side::baseline ? Side::baseline : Side::candidate;
-  RETURN_IF_ERROR(slots_->fill(range, filled, seed_, generation));
-  RETURN_IF_ERROR(slots_->poison(range, filled, key));
+  const Slots::Range range{graph.first, graph.calls};
+  if (side != Side::empty) {
+    if (generation != filled_generation_ || range.first != filled_.first) {
+      RETURN_IF_ERROR(slots_->fill_inputs(range, generation));
+      filled_ = range;
+      filled_generation_ = generation;
+    } else if (range.count > filled_.count) {
+      RETURN_IF_ERROR(slots_->fill_inputs(
+          {range.first + filled_.count, range.count - filled_.count}, generation));
+      filled_ = range;
+    }
+    RETURN_IF_ERROR(slots_->fill_outputs(range, side, generation));
+    RETURN_IF_ERROR(slots_->poison(range, side, key));
+  }
+  if (side == Side::baseline) baseline_outputs_.push_back(range);
   if (side == Side::candidate) {
-    // Nothing expected may be in memory while a candidate runs: all slots the baseline ever uses.
-    const uint32_t baseline_calls = std::max(calls, graphs_[0].calls);
-    RETURN_IF_ERROR(slots_->poison({0, baseline_calls}, Side::baseline, key + 1));
+    for (const Slots::Range& written : baseline_outputs_)
+      RETURN_IF_ERROR(slots_->hide(written, Side::baseline, key + 1));
+    baseline_outputs_.clear();
   }
   RETURN_IF_ERROR(check(context_.driver().cuCtxResetPersistingL2Cache(), "resetting L2"));
-  return trusted_.flush_l2();
+  return {};
 }
 
 Result<CUresult> CudaStopwatch::launch(Graph& graph) {
   const Driver& driver = context_.driver();
-  RETURN_IF_ERROR(check(driver.cuStreamSynchronize(context_.stream()), "waiting for the device"));
   const CUresult launched = driver.cuGraphLaunch(graph.executable, context_.stream());
   if (launched != CUDA_SUCCESS) return launched;
   return context_.wait(std::chrono::duration<double>(deadline_seconds_));
@@ -245,34 +280,51 @@ Result<double> CudaStopwatch::frequency() {
 }
 
 Result<Burst> CudaStopwatch::burst(Side side, uint32_t generation) {
+  Burst refused;
+  refused.violation = refused_;
+  if (refused_) return refused;
+  return run(side, generation);
+}
+
+Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
   const Driver& driver = context_.driver();
-  Graph& graph = graphs_[static_cast<size_t>(side)];
-  if (refused_) {
-    Burst nothing;
-    nothing.violation = refused_;
-    return nothing;
+  Graph& graph = graph_of(side, generation);
+  Burst burst;
+  if (!graph.executable) {
+    graph.calls = calls(side);
+    place_probes(side, graph, seed_ ^ (uint64_t{graph.first} << 40 | uint64_t{graph.calls} << 8 |
+                                       static_cast<uint64_t>(side)));
+    RETURN_IF_ERROR(capture(side, graph));
+    burst.violation = refused_;
+    if (refused_) return burst;
   }
-  RETURN_IF_ERROR(refresh(side, generation, graph.calls));
+  RETURN_IF_ERROR(refresh(side, generation, graph));
   RETURN_IF_ERROR(check(
       driver.cuMemsetD8Async(probe_results_, 0, 4 * kProbes * 8, context_.stream()), "clearing"));
   RETURN_IF_ERROR(check(
       driver.cuMemsetD8Async(stamps_, 0, 32 * context_.info().multiprocessors, context_.stream()),
       "clearing"));
   RETURN_IF_ERROR(probe_now(graph, 2));
-  if (side == Side::baseline && generation == candidate_generation_) {
-    ASSIGN_OR_RETURN(fresh_input_hash_,
-                     slots_->hash_inputs({0, std::min(graph.calls, graphs_[1].calls)}, hash_key_));
+  const Slots::Range range{graph.first, graph.calls};
+  uint64_t before = 0;
+  if (side == Side::candidate) {
+    ASSIGN_OR_RETURN(before, slots_->hash_inputs(range, hash_key_));
   }
+  RETURN_IF_ERROR(trusted_.flush_l2());
+  RETURN_IF_ERROR(check(driver.cuStreamSynchronize(context_.stream()), "waiting for the device"));
+  burst.refresh_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 
   ASSIGN_OR_RETURN(const CUresult result, launch(graph));
-  Burst burst;
   if (result != CUDA_SUCCESS) {
     healthy_ = false;
     if (result == CUDA_ERROR_NOT_READY)
       burst.violation = {"kernel_time", "a timed call did not end in time"};
     else if (const auto fault = fault_of(driver, result, ""); fault && side == Side::candidate)
       burst.violation = violation_of(*fault);
-    if (!burst.violation) return Error{ErrorKind::device, describe(driver, result)};
+    if (!burst.violation || side != Side::candidate)
+      return Error{ErrorKind::device, "timing the baseline: " + describe(driver, result)};
     return burst;
   }
   float elapsed_ms = 0;
@@ -289,31 +341,31 @@ Result<Burst> CudaStopwatch::burst(Side side, uint32_t generation) {
     if (probes[kProbes + i] != probes[3 * kProbes + i])
       burst.violation = {"late_write", "an output was still written after its call had ended"};
   }
-  candidate_generation_ = generation;
-  const uint32_t hashed = graphs_[0].calls > 0 ? std::min(graph.calls, graphs_[0].calls) : 1;
-  ASSIGN_OR_RETURN(candidate_input_hash_, slots_->hash_inputs({0, hashed}, hash_key_));
+  ASSIGN_OR_RETURN(const uint64_t after, slots_->hash_inputs(range, hash_key_));
+  if (after != before)
+    burst.violation = {"input_changed", "a timed call changed its inputs; inputs are read-only"};
   return burst;
 }
 
 Result<std::optional<TimingViolation>> CudaStopwatch::verify(uint32_t generation,
                                                              bool baseline_ran) {
   using Found = std::optional<TimingViolation>;
-  const uint32_t calls = std::min(graphs_[0].calls, graphs_[1].calls);
+  const Slots::Range range{graph_of(Side::candidate, generation).first,
+                           std::min(calls(Side::baseline), calls(Side::candidate))};
   if (!baseline_ran) {
-    ASSIGN_OR_RETURN(const Burst untimed, burst(Side::baseline, generation));
+    ASSIGN_OR_RETURN(const Burst untimed, run(Side::baseline, generation));
     (void)untimed;
   }
-  if (candidate_generation_ == generation && candidate_input_hash_ != fresh_input_hash_)
-    return Found({"input_changed", "a timed call changed its inputs; inputs are read-only"});
   const auto& tensors = slots_->bound().tensors;
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (tensors[i].direction == Direction::in) continue;
-    ASSIGN_OR_RETURN(const Comparison comparison, slots_->compare({0, calls}, i));
+    ASSIGN_OR_RETURN(const Comparison comparison, slots_->compare(range, i));
     if (comparison.mismatches == 0) continue;
     return Found({"mismatch",
                   fmt::format("in a timed call: output {}: {} of {} elements over {} "
                               "calls are outside the tolerance",
-                              tensors[i].name, comparison.mismatches, comparison.elements, calls)});
+                              tensors[i].name, comparison.mismatches, comparison.elements,
+                              range.count)});
   }
   return Found();
 }

@@ -41,13 +41,16 @@ class CudaStopwatch : public Stopwatch {
   };
   static constexpr uint32_t kProbes = 2;
 
+  /// A burst over `calls` slots from `first` on.
   struct Graph {
+    uint32_t first = 0;
     uint32_t calls = 0;
     CUgraph graph = nullptr;
     CUgraphExec executable = nullptr;
     std::array<Probe, kProbes> probes;
     uint32_t probe_count = 0;
   };
+  static constexpr uint32_t kMaxGroups = 8;
 
   struct TimedSide {
     CudaModule* module = nullptr;
@@ -59,13 +62,17 @@ class CudaStopwatch : public Stopwatch {
   Result<void> check(CUresult result, const char* what) const {
     return expect(context_.driver(), result, what);
   }
+  void place_probes(Side side, Graph& graph, uint64_t seed) const;
   Result<void> capture(Side side, Graph& graph);
   Result<void> capture_call(Side side, uint32_t slot);
-  Result<void> refresh(Side side, uint32_t generation, uint32_t calls);
+  uint32_t calls(Side side) const { return calls_[static_cast<size_t>(side)]; }
+  Graph& graph_of(Side side, uint32_t generation);
+  Result<void> refresh(Side side, uint32_t generation, const Graph& graph);
   Result<CUresult> launch(Graph& graph);
   Result<std::array<uint64_t, 4 * kProbes>> probe_results();
   Result<void> probe_now(const Graph& graph, uint32_t row);
   Result<double> frequency();
+  Result<Burst> run(Side side, uint32_t generation);
   void destroy(Graph& graph);
   const TimedSide& side_of(Side side) const {
     return side == Side::baseline ? baseline_ : candidate_;
@@ -75,7 +82,8 @@ class CudaStopwatch : public Stopwatch {
   TrustedModule& trusted_;
   TimedSide baseline_, candidate_;
   std::unique_ptr<Slots> slots_;
-  std::array<Graph, 3> graphs_;
+  std::array<uint32_t, 3> calls_{};
+  std::array<std::vector<Graph>, 3> graphs_;  // by side: groups of slots that take turns
   std::array<std::vector<CUdeviceptr>, 2> literals_;  // by side, operation
   uint64_t seed_ = 0;
   uint64_t hash_key_ = 0;
@@ -84,8 +92,9 @@ class CudaStopwatch : public Stopwatch {
   CUdeviceptr stamps_ = 0;         // two rows of (time, clock) for each multiprocessor
   CUdeviceptr probe_results_ = 0;  // 4 rows of kProbes: in the graph before and after the call,
                                    // outside it before and after the burst
-  uint64_t candidate_input_hash_ = 0, fresh_input_hash_ = 0;
-  uint32_t candidate_generation_ = 0;
+  Slots::Range filled_{0, 0};      // slots whose inputs are of filled_generation_
+  uint32_t filled_generation_ = 0;
+  std::vector<Slots::Range> baseline_outputs_;  // where the baseline's outputs are in memory
   bool& healthy_;
   std::optional<TimingViolation> refused_;  // a launch of the candidate's that the driver refused
 };

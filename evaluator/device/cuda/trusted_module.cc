@@ -34,10 +34,12 @@ Result<std::unique_ptr<TrustedModule>> TrustedModule::load(const Context& contex
              "loading assay's trusted kernels"));
   const std::pair<CUfunction*, const char*> functions[] = {
       {&module->fill_, "assay_fill"},
+      {&module->fill_fast_, "assay_fill_fast"},
       {&module->poison_, "assay_poison"},
       {&module->write_zones_, "assay_write_red_zones"},
       {&module->check_zones_, "assay_check_red_zones"},
       {&module->hash_, "assay_hash"},
+      {&module->deal_, "assay_deal"},
       {&module->compare_, "assay_compare"},
       {&module->fold_, "assay_fold"},
       {&module->flush_, "assay_flush"},
@@ -111,6 +113,19 @@ Result<void> TrustedModule::fill(const SlotRegion& region, const Fill& fill, uin
       region.slot_bases, region.first, region.offset, fill, seed, generation_base);
 }
 
+Result<void> TrustedModule::fill_fast(const SlotRegion& region, const Fill& fill, uint64_t seed,
+                                      uint32_t generation_base) {
+  const bool fast =
+      (fill.kind == FillKind::normal || fill.kind == FillKind::uniform) && fill.grid == 0 &&
+      fill.replace == 0 &&
+      (fill.dtype == Dtype::f32 || fill.dtype == Dtype::f16 || fill.dtype == Dtype::bf16);
+  if (!fast || fill.elements == 0) return this->fill(region, fill, seed, generation_base);
+  return launch(
+      fill_fast_, context_.stream(),
+      Shape{blocks_for(fill.elements / 4 + 1, region.count, kThreads), region.count, kThreads},
+      region.slot_bases, region.first, region.offset, fill, seed, generation_base);
+}
+
 Result<void> TrustedModule::poison(const SlotRegion& region, Dtype dtype, uint64_t elements,
                                    uint64_t key) {
   if (elements == 0) return {};
@@ -135,13 +150,31 @@ Result<RedZoneDamage> TrustedModule::check_red_zones(const SlotRegion& region, u
 }
 
 Result<uint64_t> TrustedModule::hash(const SlotRegion& region, uint64_t bytes, uint64_t key) {
-  RETURN_IF_ERROR(clear_result(0, 0));
-  if (bytes > 0)
-    RETURN_IF_ERROR(
-        launch(hash_, context_.stream(),
-               Shape{blocks_for(bytes / 8, region.count, kThreads), region.count, kThreads},
-               region.slot_bases, region.first, region.offset, bytes, key, result_));
-  return read<uint64_t>(result_);
+  RETURN_IF_ERROR(begin_hash());
+  RETURN_IF_ERROR(add_hash(region, bytes, key));
+  return end_hash();
+}
+
+Result<void> TrustedModule::begin_hash() {
+  return expect(context_.driver(),
+                context_.driver().cuMemsetD8Async(result_, 0, 8, context_.stream()), "clearing");
+}
+
+Result<void> TrustedModule::add_hash(const SlotRegion& region, uint64_t bytes, uint64_t key) {
+  if (bytes == 0) return {};
+  return launch(hash_, context_.stream(),
+                Shape{blocks_for(bytes / 8, region.count, kThreads), region.count, kThreads},
+                region.slot_bases, region.first, region.offset, bytes, key, result_);
+}
+
+Result<uint64_t> TrustedModule::end_hash() { return read<uint64_t>(result_); }
+
+Result<void> TrustedModule::deal(const SlotRegion& region, uint64_t bytes, CUdeviceptr pool,
+                                 uint32_t count, uint64_t key) {
+  if (bytes == 0) return {};
+  return launch(deal_, context_.stream(),
+                Shape{blocks_for(bytes / 4 + 1, region.count, kThreads), region.count, kThreads},
+                region.slot_bases, region.first, region.offset, bytes, pool, count, key);
 }
 
 Result<Comparison> TrustedModule::compare(const SlotRegion& got, const SlotRegion& want,

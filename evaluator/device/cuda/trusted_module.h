@@ -32,6 +32,9 @@ class TrustedModule {
   /// Slot s is filled with key {seed, generation_base + s}.
   Result<void> fill(const SlotRegion& region, const Fill& fill, uint64_t seed,
                     uint32_t generation_base);
+  /// The same distribution, but not the same bits as on a host, where that is faster.
+  Result<void> fill_fast(const SlotRegion& region, const Fill& fill, uint64_t seed,
+                         uint32_t generation_base);
   Result<void> poison(const SlotRegion& region, Dtype dtype, uint64_t elements, uint64_t key);
   Result<void> write_red_zones(const SlotRegion& region, uint64_t bytes);
   /// Changed bytes before and after the region, over all slots.
@@ -39,6 +42,14 @@ class TrustedModule {
   /// Sum over all slots of the region's hash (mixed with the slot's number). Device code that does
   /// not know the key cannot make two contents with the same hash.
   Result<uint64_t> hash(const SlotRegion& region, uint64_t bytes, uint64_t key);
+  /// The same for several regions, whose sums are added: one wait for all.
+  Result<void> begin_hash();
+  Result<void> add_hash(const SlotRegion& region, uint64_t bytes, uint64_t key);
+  Result<uint64_t> end_hash();
+  /// Each slot's region becomes a copy of one of `count` contents that lie one after another at
+  /// `pool`; which one depends on the slot and the key.
+  Result<void> deal(const SlotRegion& region, uint64_t bytes, CUdeviceptr pool, uint32_t count,
+                    uint64_t key);
   /// Over all slots; element indices count through the slots.
   Result<Comparison> compare(const SlotRegion& got, const SlotRegion& want, Dtype dtype,
                              uint64_t elements, const Tolerance& tolerance);
@@ -72,8 +83,8 @@ class TrustedModule {
 
   const Context& context_;
   CUmodule module_ = nullptr;
-  CUfunction fill_ = nullptr, poison_ = nullptr, write_zones_ = nullptr, check_zones_ = nullptr,
-             hash_ = nullptr, compare_ = nullptr, fold_ = nullptr, flush_ = nullptr,
+  CUfunction fill_ = nullptr, fill_fast_ = nullptr, poison_ = nullptr, write_zones_ = nullptr, check_zones_ = nullptr,
+             hash_ = nullptr, deal_ = nullptr, compare_ = nullptr, fold_ = nullptr, flush_ = nullptr,
              stamp_ = nullptr, probe_ = nullptr, empty_ = nullptr;
   CUdeviceptr result_ = 0;  // two u64 that kernels count into
   CUdeviceptr parts_ = 0;   // of comparisons

@@ -1,0 +1,261 @@
+// What timing on a GPU is worth, and how fast evaluations are there.
+//
+//   gpu_benchmark aa [RUNS]            the same kernel as candidate and baseline, at three sizes, in
+//                                      fresh processes: intervals that cover 1, half-widths, spread
+//   gpu_benchmark latency [COUNT]      fresh candidates one after another, from source to verdict
+//   gpu_benchmark throughput [COUNT]   a mixed batch of distinct candidates on all cores
+//
+// Candidates are the starter suite's own kernels with a comment that nobody has compiled yet, so
+// that nothing of theirs is cached. Needs cuda:0.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "evaluator/compile/compiler.h"
+#include "evaluator/compile/entry.h"
+#include "evaluator/evaluate.h"
+#include "evaluator/record/recorder.h"
+#include "evaluator/runner/runner.h"
+#include "evaluator/timing/statistics.h"
+
+namespace assay {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The value, or the end of the program with a message.
+template <typename T>
+T must(Result<T> result) {
+  if (result.ok()) return *std::move(result);
+  fmt::print(stderr, "gpu_benchmark: {}\n", result.error().message);
+  std::exit(3);
+}
+
+Task task_of(const std::string& id) { return must(find_task(must(load_catalogue()), id)); }
+
+std::unique_ptr<Evaluator> make_evaluator() {
+  Evaluator::Options options;
+  options.device = "cuda:0";
+  return must(Evaluator::create(options));
+}
+
+// ---- A/A
+
+struct Workload {
+  const char* name;
+  double elements;  // of a vector addition
+};
+constexpr Workload kWorkloads[] = {{"5 us", 1.0e6}, {"50 us", 1.55e7}, {"5 ms", 1.6e9}};
+
+/// Vector addition of `elements`, ready to be timed against itself.
+TimeJob same_kernel(const Task& task, double elements, const DeviceInfo& device,
+                    std::shared_ptr<const Artifact>& artifact) {
+  CaseSpec spec = *std::ranges::find(task.cases, Role::timed, &CaseSpec::role);
+  for (auto& [symbol, value] : spec.symbols) value = elements;
+  TimeJob job;
+  job.bound = must(bind(task, spec));
+  if (!artifact) {
+    CompileRequest request;
+    request.source = must(Evaluator::reference_kernel(task, "expert")).source;
+    request.entry = entry_source(task);
+    request.arch = "sm_90a";
+    artifact = must(must(Compiler::create())->compile(request)).artifact;
+  }
+  job.candidate = job.baseline = artifact.get();
+  RecordOutcome recorded = must(record(*artifact, job.bound, device));
+  if (!recorded.plan) {
+    fmt::print(stderr, "gpu_benchmark: {}\n", recorded.failure->explanation);
+    std::exit(3);
+  }
+  job.candidate_plan = job.baseline_plan = *std::move(recorded.plan);
+  job.budget = *budget_from_name("benchmark");
+  return job;
+}
+
+int run_aa(int runs) {
+  const Task task = task_of("vector-add");
+  RunnerOptions options;
+  options.warm_spare = true;
+  const auto runner = must(Runner::start("cuda:0", options));
+  std::shared_ptr<const Artifact> artifact;
+  std::random_device random;
+  fmt::print("{}, budget benchmark, {} runs in fresh processes each\n", runner->info().name, runs);
+  fmt::print("{:<8} {:>8} {:>12} {:>22} {:>14} {:>12} {:>10}\n", "", "us", "cover 1.0",
+             "half-width max, mean", "ratio spread", "time spread", "wall s");
+  for (const Workload& workload : kWorkloads) {
+    TimeJob job = same_kernel(task, workload.elements, runner->info(), artifact);
+    std::vector<double> ratios, times, widths;
+    int covered = 0, verdicts = 0;
+    const auto start = Clock::now();
+    for (int run = 0; run < runs; ++run) {
+      job.seed = uint64_t{random()} << 32 | random();
+      const TimingReport report = must(runner->time(job, true));
+      if (report.violation || !(report.speedup > 0)) {
+        fmt::print("  run {}: {} {}\n", run, report.stop_reason,
+                   report.violation ? report.violation->explanation : report.verdict);
+        continue;
+      }
+      ratios.push_back(report.speedup);
+      times.push_back(report.candidate.median_us);
+      const statistics::Interval& interval = report.speedup_interval;
+      widths.push_back(100 * interval.half_width());
+      covered += interval.low <= 1 && 1 <= interval.high;
+      verdicts += report.verdict == "faster" || report.verdict == "slower";
+    }
+    const auto spread = [](const std::vector<double>& values) {
+      const auto [low, high] = std::ranges::minmax(values);
+      return 100 * (high / low - 1);
+    };
+    fmt::print("{:<8} {:>8.2f} {:>6} of {:<3} {:>10.3f} {:>9.3f} % {:>12.3f} % {:>10.3f} % {:>10.1f}"
+               "{}\n",
+               workload.name, statistics::median(times), covered, ratios.size(),
+               std::ranges::max(widths), statistics::median(widths), spread(ratios), spread(times),
+               seconds_since(start),
+               verdicts > 0 ? fmt::format("   {} called different", verdicts) : "");
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+// ---- Latency and throughput
+
+/// The starter kernel with a comment nobody has compiled.
+Candidate variant(const Task& task, const std::string& which, uint64_t number) {
+  Candidate candidate = must(Evaluator::reference_kernel(task, which));
+  candidate.source += fmt::format("\n// variant {:016x}\n", number);
+  candidate.name = fmt::format("{}-{}", which, number);
+  return candidate;
+}
+
+/// Three test cases and one timed case.
+EvaluateOptions short_evaluation(const Task& task) {
+  EvaluateOptions options;
+  options.budget = "rl";
+  int tests = 0;
+  bool timed = false;
+  for (const CaseSpec& spec : task.cases) {
+    if (spec.role == Role::test && tests < 3) {
+      options.cases.push_back(spec.name);
+      ++tests;
+    } else if (spec.role == Role::timed && !timed) {
+      options.cases.push_back(spec.name);
+      timed = true;
+    }
+  }
+  return options;
+}
+
+double gpu_seconds(const Evaluation& evaluation) {
+  double milliseconds = 0;
+  for (const CaseResult& result : evaluation.cases) milliseconds += result.report.check_ms;
+  return milliseconds / 1e3;
+}
+
+void expect_correct(const Evaluation& evaluation) {
+  if (evaluation.outcome != Outcome::correct)
+    fmt::print("  {} {}: {}: {}\n", evaluation.task_id, evaluation.candidate,
+               name(evaluation.outcome), evaluation.explanation);
+}
+
+/// Precompiled headers and the experts' speeds are per machine, not per candidate.
+void warm_up(Evaluator& evaluator, const std::vector<Task>& tasks) {
+  std::random_device random;
+  for (const Task& task : tasks)
+    for (const char* which : {"naive", "expert"})
+      expect_correct(evaluator.evaluate(task, variant(task, which, random()), short_evaluation(task)));
+}
+
+int run_latency(int count) {
+  const auto evaluator = make_evaluator();
+  const Task task = task_of("vector-add");
+  warm_up(*evaluator, {task});
+  std::random_device random;
+  std::vector<double> walls, compiles, timings;
+  for (int i = 0; i < count; ++i) {
+    const auto start = Clock::now();
+    const Evaluation evaluation =
+        evaluator->evaluate(task, variant(task, i % 2 ? "naive" : "expert", random()),
+                            short_evaluation(task));
+    walls.push_back(seconds_since(start));
+    expect_correct(evaluation);
+    compiles.push_back(evaluation.compile_ms / 1e3);
+    timings.push_back(gpu_seconds(evaluation));
+  }
+  fmt::print("{} fresh candidates of vector-add, 3 test cases and 1 timed case, budget rl\n"
+             "source to verdict: median {:.3f} s ({:.3f} .. {:.3f}); of that compiling {:.3f} s, in "
+             "the runner {:.3f} s\n",
+             count, statistics::median(walls), std::ranges::min(walls), std::ranges::max(walls),
+             statistics::median(compiles), statistics::median(timings));
+  return 0;
+}
+
+int run_throughput(int count) {
+  const auto evaluator = make_evaluator();
+  std::vector<Task> tasks;
+  for (const char* id : {"vector-add", "row-softmax", "rmsnorm", "matmul", "prefix-sum", "histogram",
+                         "transpose-padded", "gather"})
+    tasks.push_back(task_of(id));
+  warm_up(*evaluator, tasks);
+  std::random_device random;
+  const auto number = static_cast<size_t>(count);
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  std::map<std::string, std::vector<double>> gpu_by_task;
+  double gpu = 0;
+  const auto start = Clock::now();
+  const auto work = [&] {
+    for (size_t i = next++; i < number; i = next++) {
+      const Task& task = tasks[i % tasks.size()];
+      const Evaluation evaluation =
+          evaluator->evaluate(task, variant(task, i / tasks.size() % 2 ? "naive" : "expert", random()),
+                              short_evaluation(task));
+      const std::lock_guard lock(mutex);
+      expect_correct(evaluation);
+      gpu += gpu_seconds(evaluation);
+      gpu_by_task[task.id].push_back(gpu_seconds(evaluation));
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < std::max(2u, std::thread::hardware_concurrency()); ++i)
+    threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  const double wall = seconds_since(start);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  fmt::print("{} distinct candidates of {} tasks, 3 test cases and 1 timed case each, budget rl\n"
+             "{:.1f} s: {:.2f} a second; the GPU's runner busy {:.0f} % of the time; peak memory of "
+             "the coordinator {} MB\n",
+             count, tasks.size(), wall, count / wall, 100 * gpu / wall, usage.ru_maxrss / 1024);
+  for (const auto& [task, seconds] : gpu_by_task)
+    fmt::print("  {:<18} {:.3f} s in the runner (median)\n", task, statistics::median(seconds));
+  return 0;
+}
+
+}  // namespace
+}  // namespace assay
+
+int main(int count, char** values) {
+  const std::string what = count > 1 ? values[1] : "";
+  const int number = count > 2 ? std::atoi(values[2]) : 0;
+  if (what == "aa") return assay::run_aa(number > 0 ? number : 40);
+  if (what == "latency") return assay::run_latency(number > 0 ? number : 15);
+  if (what == "throughput") return assay::run_throughput(number > 0 ? number : 200);
+  fmt::print(stderr, "usage: gpu_benchmark aa|latency|throughput [COUNT]\n");
+  return 2;
+}
