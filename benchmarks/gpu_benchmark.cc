@@ -1,6 +1,7 @@
 // What timing on a GPU is worth, and how fast evaluations are there.
 //
-//   gpu_benchmark aa [RUNS]            the same kernel as candidate and baseline, at three sizes, in
+//   gpu_benchmark aa [RUNS]            the same kernel as candidate and baseline, at three sizes,
+//   in
 //                                      fresh processes: intervals that cover 1, half-widths, spread
 //   gpu_benchmark latency [COUNT]      fresh candidates one after another, from source to verdict
 //   gpu_benchmark throughput [COUNT]   a mixed batch of distinct candidates on all cores
@@ -8,6 +9,7 @@
 // Candidates are the starter suite's own kernels with a comment that nobody has compiled yet, so
 // that nothing of theirs is cached. Needs cuda:0.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -122,12 +124,14 @@ int run_aa(int runs) {
       const auto [low, high] = std::ranges::minmax(values);
       return 100 * (high / low - 1);
     };
-    fmt::print("{:<8} {:>8.2f} {:>6} of {:<3} {:>10.3f} {:>9.3f} % {:>12.3f} % {:>10.3f} % {:>10.1f}"
-               "{}\n",
-               workload.name, statistics::median(times), covered, ratios.size(),
-               std::ranges::max(widths), statistics::median(widths), spread(ratios), spread(times),
-               seconds_since(start),
-               verdicts > 0 ? fmt::format("   {} called different", verdicts) : "");
+    fmt::print(
+        "{:<8} {:>8.2f} {:>6} of {:<3} {:>10.3f} {:>9.3f} % {:>12.3f} % {:>10.3f} % {:>10.1f}"
+        "{}\n",
+        workload.name, statistics::median(times), covered, ratios.size(), std::ranges::max(widths),
+        statistics::median(widths), spread(ratios), spread(times), seconds_since(start),
+        verdicts > 0 ? fmt::format("   {} called different", verdicts) : "");
+    std::sort(ratios.begin(), ratios.end());
+    fmt::print("         ratios {:.5f}\n", fmt::join(ratios, " "));
     std::fflush(stdout);
   }
   return 0;
@@ -178,7 +182,8 @@ void warm_up(Evaluator& evaluator, const std::vector<Task>& tasks) {
   std::random_device random;
   for (const Task& task : tasks)
     for (const char* which : {"naive", "expert"})
-      expect_correct(evaluator.evaluate(task, variant(task, which, random()), short_evaluation(task)));
+      expect_correct(
+          evaluator.evaluate(task, variant(task, which, random()), short_evaluation(task)));
 }
 
 int run_latency(int count) {
@@ -189,27 +194,27 @@ int run_latency(int count) {
   std::vector<double> walls, compiles, timings;
   for (int i = 0; i < count; ++i) {
     const auto start = Clock::now();
-    const Evaluation evaluation =
-        evaluator->evaluate(task, variant(task, i % 2 ? "naive" : "expert", random()),
-                            short_evaluation(task));
+    const Evaluation evaluation = evaluator->evaluate(
+        task, variant(task, i % 2 ? "naive" : "expert", random()), short_evaluation(task));
     walls.push_back(seconds_since(start));
     expect_correct(evaluation);
     compiles.push_back(evaluation.compile_ms / 1e3);
     timings.push_back(gpu_seconds(evaluation));
   }
-  fmt::print("{} fresh candidates of vector-add, 3 test cases and 1 timed case, budget rl\n"
-             "source to verdict: median {:.3f} s ({:.3f} .. {:.3f}); of that compiling {:.3f} s, in "
-             "the runner {:.3f} s\n",
-             count, statistics::median(walls), std::ranges::min(walls), std::ranges::max(walls),
-             statistics::median(compiles), statistics::median(timings));
+  fmt::print(
+      "{} fresh candidates of vector-add, 3 test cases and 1 timed case, budget rl\n"
+      "source to verdict: median {:.3f} s ({:.3f} .. {:.3f}); of that compiling {:.3f} s, in "
+      "the runner {:.3f} s\n",
+      count, statistics::median(walls), std::ranges::min(walls), std::ranges::max(walls),
+      statistics::median(compiles), statistics::median(timings));
   return 0;
 }
 
 int run_throughput(int count) {
   const auto evaluator = make_evaluator();
   std::vector<Task> tasks;
-  for (const char* id : {"vector-add", "row-softmax", "rmsnorm", "matmul", "prefix-sum", "histogram",
-                         "transpose-padded", "gather"})
+  for (const char* id : {"vector-add", "row-softmax", "rmsnorm", "matmul", "prefix-sum",
+                         "histogram", "transpose-padded", "gather"})
     tasks.push_back(task_of(id));
   warm_up(*evaluator, tasks);
   std::random_device random;
@@ -222,9 +227,9 @@ int run_throughput(int count) {
   const auto work = [&] {
     for (size_t i = next++; i < number; i = next++) {
       const Task& task = tasks[i % tasks.size()];
-      const Evaluation evaluation =
-          evaluator->evaluate(task, variant(task, i / tasks.size() % 2 ? "naive" : "expert", random()),
-                              short_evaluation(task));
+      const Evaluation evaluation = evaluator->evaluate(
+          task, variant(task, i / tasks.size() % 2 ? "naive" : "expert", random()),
+          short_evaluation(task));
       const std::lock_guard lock(mutex);
       expect_correct(evaluation);
       gpu += gpu_seconds(evaluation);
@@ -238,10 +243,11 @@ int run_throughput(int count) {
   const double wall = seconds_since(start);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  fmt::print("{} distinct candidates of {} tasks, 3 test cases and 1 timed case each, budget rl\n"
-             "{:.1f} s: {:.2f} a second; the GPU's runner busy {:.0f} % of the time; peak memory of "
-             "the coordinator {} MB\n",
-             count, tasks.size(), wall, count / wall, 100 * gpu / wall, usage.ru_maxrss / 1024);
+  fmt::print(
+      "{} distinct candidates of {} tasks, 3 test cases and 1 timed case each, budget rl\n"
+      "{:.1f} s: {:.2f} a second; the GPU's runner busy {:.0f} % of the time; peak memory of "
+      "the coordinator {} MB\n",
+      count, tasks.size(), wall, count / wall, 100 * gpu / wall, usage.ru_maxrss / 1024);
   for (const auto& [task, seconds] : gpu_by_task)
     fmt::print("  {:<18} {:.3f} s in the runner (median)\n", task, statistics::median(seconds));
   return 0;

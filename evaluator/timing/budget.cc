@@ -17,7 +17,7 @@ std::optional<TimingBudget> budget_from_name(std::string_view name) {
     budget.duty = 0.8;
     budget.half_width = 0.015;
     budget.first_look_blocks = 8;
-    budget.warm_up_min_ms = 50;
+    budget.warm_up_min_ms = 20;
     budget.warm_up_cap_ms = 500;
     budget.verify_every_burst = false;
     budget.fresh_process = false;

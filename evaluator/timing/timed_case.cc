@@ -16,6 +16,7 @@ Result<TimingReport> time_case(Device& device, const TimeJob& job) {
   setup.burst_ms = job.budget.burst_ms;
   setup.deadline_seconds = job.deadline_seconds;
   setup.seed = job.seed;
+  setup.hash_every_burst = job.budget.verify_every_burst;
   ASSIGN_OR_RETURN(const std::unique_ptr<Stopwatch> stopwatch, device.make_stopwatch(setup));
   const double setup_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   ASSIGN_OR_RETURN(TimingReport report, measure(*stopwatch, job.budget, job.seed));

@@ -137,9 +137,9 @@ class Calibration {
       best = std::max(best, 2e3 * static_cast<double>(bytes) / milliseconds);
     }
     ASSIGN_OR_RETURN(const double driver_ms, median_ms([&] {
-                       return check(driver_.cuMemcpyDtoDAsync_v2(to_, from_, bytes,
-                                                                 context_.stream()),
-                                    "copying");
+                       return check(
+                           driver_.cuMemcpyDtoDAsync_v2(to_, from_, bytes, context_.stream()),
+                           "copying");
                      }));
     return std::max(best, 2e3 * static_cast<double>(bytes) / driver_ms);
   }
@@ -162,10 +162,9 @@ class Calibration {
   }
 
   Result<double> launch_us() {
-    RETURN_IF_ERROR(
-        check(driver_.cuStreamBeginCapture_v2(context_.stream(),
-                                              CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
-              "starting a capture"));
+    RETURN_IF_ERROR(check(
+        driver_.cuStreamBeginCapture_v2(context_.stream(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+        "starting a capture"));
     Result<void> captured;
     for (uint32_t i = 0; i < kEmptyCalls && captured.ok(); ++i)
       captured = trusted_.empty(context_.stream(), {1, 1, 1}, {32, 1, 1}, 0);

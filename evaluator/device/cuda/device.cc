@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "evaluator/check/trusted.h"
-#include "evaluator/device/cuda/context.h"
 #include "evaluator/device/cuda/calibration.h"
+#include "evaluator/device/cuda/context.h"
 #include "evaluator/device/cuda/replay.h"
 #include "evaluator/device/cuda/stopwatch.h"
 #include "evaluator/device/cuda/trusted_module.h"

@@ -47,6 +47,7 @@ namespace assay::cuda {
   X(cuModuleGetFunction)                  \
   X(cuModuleGetGlobal_v2)                 \
   X(cuFuncGetAttribute)                   \
+  X(cuFuncGetParamInfo)                   \
   X(cuFuncSetAttribute)                   \
   X(cuLaunchKernelEx)                     \
   X(cuStreamCreate)                       \

@@ -132,11 +132,17 @@ class Capture {
     config.hStream = stream_;
     config.attrs = attributes.data();
     config.numAttrs = count;
-    size_t size = parameters.size();
-    void* extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, parameters.data(), CU_LAUNCH_PARAM_BUFFER_SIZE,
-                     &size, CU_LAUNCH_PARAM_END};
-    const CUresult result =
-        driver_.cuLaunchKernelEx(&config, function, nullptr, size > 0 ? extra : nullptr);
+    // One pointer a parameter: cooperative launches do not take a buffer of all.
+    std::vector<void*> pointers;
+    size_t offset = 0, size = 0;
+    while (driver_.cuFuncGetParamInfo(function, pointers.size(), &offset, &size) == CUDA_SUCCESS) {
+      if (offset + size > parameters.size())
+        return Error{
+            ErrorKind::internal,
+            fmt::format("kernel {} takes more parameters than the plan has", launch.kernel)};
+      pointers.push_back(parameters.data() + offset);
+    }
+    const CUresult result = driver_.cuLaunchKernelEx(&config, function, pointers.data(), nullptr);
     return result == CUDA_SUCCESS ? Result<void>() : refused(result, launch.kernel);
   }
 

@@ -37,22 +37,18 @@ void Slots::lay_out(const LaunchPlan& baseline, const LaunchPlan& candidate) {
     inputs_.push_back(in ? reserve(tensor.bytes()) : Region{});
     for (auto& outputs : outputs_) outputs.push_back(in ? Region{} : reserve(tensor.bytes()));
   }
-  for (const Side side : {Side::baseline, Side::candidate}) {
-    const size_t s = index_of(side);
+  for (const Side side : {Side::baseline, Side::candidate})
     for (const Allocation& allocation :
          (side == Side::candidate ? candidate : baseline).allocations) {
-      const bool scratch = allocation.kind == Allocation::Kind::scratch;
-      scratch_[s].push_back(scratch);
-      if (scratch)
-        allocations_[s].push_back(reserve(allocation.bytes));
-      else if (allocation.kind == Allocation::Kind::argument)
-        allocations_[s].push_back(bound_.tensors[allocation.index].direction == Direction::in
-                                      ? inputs_[allocation.index]
-                                      : outputs_[s][allocation.index]);
+      Place& place = places_[index_of(side)].emplace_back();
+      place.scratch = allocation.kind == Allocation::Kind::scratch;
+      if (place.scratch) place.region = reserve(allocation.bytes);
+      if (allocation.kind != Allocation::Kind::argument) continue;
+      if (bound_.tensors[allocation.index].direction == Direction::in)
+        place.region = inputs_[allocation.index];
       else
-        allocations_[s].push_back(Region{});
+        place.output = static_cast<int>(allocation.index);
     }
-  }
 }
 
 Result<std::unique_ptr<Slots>> Slots::create(const Context& context, TrustedModule& trusted,
@@ -95,7 +91,7 @@ Result<std::unique_ptr<Slots>> Slots::create(const Context& context, TrustedModu
   RETURN_IF_ERROR(zones(slots->inputs_));
   for (const size_t side : {size_t{0}, size_t{1}}) {
     RETURN_IF_ERROR(zones(slots->outputs_[side]));
-    RETURN_IF_ERROR(zones(slots->allocations_[side]));
+    RETURN_IF_ERROR(zones(slots->scratch(side)));
   }
   return slots;
 }
@@ -109,11 +105,22 @@ Slots::~Slots() {
 }
 
 CUdeviceptr Slots::address(uint32_t slot, Side side, size_t allocation) const {
-  const Region& region = allocations_[index_of(side)][allocation];
+  const Place& place = places_[index_of(side)][allocation];
+  const Region& region =
+      place.output < 0 ? place.region : output(side, static_cast<size_t>(place.output));
   return region.offset == 0 ? 0 : bases_[slot] + region.offset;
 }
 
-Region Slots::output(Side side, size_t tensor) const { return outputs_[index_of(side)][tensor]; }
+const Region& Slots::output(Side side, size_t tensor) const {
+  return outputs_[index_of(side) ^ (swapped_ ? 1 : 0)][tensor];
+}
+
+std::vector<Region> Slots::scratch(size_t side) const {
+  std::vector<Region> regions;
+  for (const Place& place : places_[side])
+    if (place.scratch) regions.push_back(place.region);
+  return regions;
+}
 
 Result<void> Slots::make_pools() {
   pools_.resize(bound_.tensors.size());
@@ -134,8 +141,8 @@ Result<void> Slots::make_pools() {
     for (uint32_t member = 0; member < kPoolSize; ++member)
       threads.emplace_back([&, member] {
         members[member].resize(tensor.bytes());
-        fill_on_host(tensor.fill, FillKey{seed_, kPoolGeneration + member},
-                     members[member].data(), 1);
+        fill_on_host(tensor.fill, FillKey{seed_, kPoolGeneration + member}, members[member].data(),
+                     1);
       });
     for (std::thread& thread : threads) thread.join();
     for (uint32_t member = 0; member < kPoolSize; ++member)
@@ -165,7 +172,7 @@ Result<void> Slots::fill_inputs(Range range, uint32_t generation) {
 Result<void> Slots::fill_outputs(Range range, Side side, uint32_t generation) {
   for (size_t i = 0; i < bound_.tensors.size(); ++i)
     if (bound_.tensors[i].direction == Direction::inout)
-      RETURN_IF_ERROR(fill(range, i, outputs_[index_of(side)][i], generation));
+      RETURN_IF_ERROR(fill(range, i, output(side, i), generation));
   return {};
 }
 
@@ -184,18 +191,14 @@ Result<void> Slots::hide(Range range, Side side, uint64_t key) {
 }
 
 Result<void> Slots::poison_scratch(Range range, Side side, uint64_t key) {
-  const size_t s = index_of(side);
-  for (size_t i = 0; i < allocations_[s].size(); ++i)
-    if (scratch_[s][i])
-      RETURN_IF_ERROR(
-          trusted_.poison(in(range, allocations_[s][i]), Dtype::u8, allocations_[s][i].bytes, key));
+  for (const Region& region : scratch(index_of(side)))
+    RETURN_IF_ERROR(trusted_.poison_fast(in(range, region), Dtype::u8, region.bytes, key));
   return {};
 }
 
 Result<void> Slots::poison_tensor(Range range, Side side, size_t tensor, uint64_t key) {
-  const BoundTensor& bound = bound_.tensors[tensor];
-  return trusted_.poison(in(range, outputs_[index_of(side)][tensor]), bound.dtype, bound.elements,
-                         key);
+  return trusted_.poison_fast(in(range, output(side, tensor)), bound_.tensors[tensor].dtype,
+                              bound_.tensors[tensor].bytes(), key);
 }
 
 Result<uint64_t> Slots::hash_inputs(Range range, uint64_t key) {
@@ -208,8 +211,9 @@ Result<uint64_t> Slots::hash_inputs(Range range, uint64_t key) {
 
 Result<Comparison> Slots::compare(Range range, size_t tensor) {
   const BoundTensor& bound = bound_.tensors[tensor];
-  return trusted_.compare(in(range, outputs_[1][tensor]), in(range, outputs_[0][tensor]),
-                          bound.dtype, bound.elements, bound.tolerance);
+  return trusted_.compare(in(range, output(Side::candidate, tensor)),
+                          in(range, output(Side::baseline, tensor)), bound.dtype, bound.elements,
+                          bound.tolerance);
 }
 
 Result<RedZoneDamage> Slots::check_red_zones() {
@@ -226,8 +230,9 @@ Result<RedZoneDamage> Slots::check_red_zones() {
     return {};
   };
   RETURN_IF_ERROR(look(inputs_, "an input"));
+  RETURN_IF_ERROR(look(outputs_[0], "an output"));
   RETURN_IF_ERROR(look(outputs_[1], "an output"));
-  RETURN_IF_ERROR(look(allocations_[1], "a scratch buffer"));
+  RETURN_IF_ERROR(look(scratch(index_of(Side::candidate)), "a scratch buffer"));
   return total;
 }
 

@@ -22,8 +22,9 @@ struct Region {
   uint64_t bytes = 0;
 };
 
-/// Inputs are shared by both sides (they are filled anew before each burst), outputs and scratch
-/// are private to a side. Every region lies between red zones.
+/// Inputs are shared by both sides (they are filled anew for each generation), outputs and scratch
+/// are private to a side. There are two sets of outputs; which side has which is swapped from burst
+/// to burst, so that neither is lucky with its addresses. Every region lies between red zones.
 class Slots {
  public:
   /// As many slots as 5x L2 needs, at least `wanted`, at most 4096 and 60 % of the free memory.
@@ -39,6 +40,9 @@ class Slots {
 
   uint32_t count() const { return static_cast<uint32_t>(bases_.size()); }
   uint64_t slot_bytes() const { return slot_bytes_; }
+
+  /// Which set of outputs the sides have from now on.
+  void swap(bool swapped) { swapped_ = swapped; }
 
   /// The address of allocation number `allocation` of a side's plan in a slot; 0 for variables.
   CUdeviceptr address(uint32_t slot, Side side, size_t allocation) const;
@@ -64,7 +68,7 @@ class Slots {
   Result<RedZoneDamage> check_red_zones();
 
   const BoundCase& bound() const { return bound_; }
-  Region output(Side side, size_t tensor) const;
+  const Region& output(Side side, size_t tensor) const;
   CUdeviceptr base(uint32_t slot) const { return bases_[slot]; }
 
  private:
@@ -75,6 +79,7 @@ class Slots {
   Result<void> poison_tensor(Range range, Side side, size_t tensor, uint64_t key);
   Result<void> fill(Range range, size_t tensor, const Region& region, uint32_t generation);
   Region reserve(uint64_t bytes);
+  std::vector<Region> scratch(size_t side) const;
   void lay_out(const LaunchPlan& baseline, const LaunchPlan& candidate);
   SlotRegion in(Range range, const Region& region) const {
     return SlotRegion{table_, range.first, range.count, region.offset};
@@ -85,11 +90,17 @@ class Slots {
   TrustedModule& trusted_;
   const BoundCase bound_;
   const uint64_t seed_;
-  std::vector<CUdeviceptr> pools_;      // by tensor; 0: filled on the device
-  std::vector<Region> inputs_;          // by tensor; in-out and out tensors: no bytes
-  std::vector<Region> outputs_[2];      // by side, tensor
-  std::vector<Region> allocations_[2];  // by side, allocation of the plan
-  std::vector<bool> scratch_[2];        // which of them is scratch
+  std::vector<CUdeviceptr> pools_;  // by tensor; 0: filled on the device
+  std::vector<Region> inputs_;      // by tensor; in-out and out tensors: no bytes
+  std::vector<Region> outputs_[2];  // two sets, by tensor
+  bool swapped_ = false;
+  /// An allocation of a side's plan: a region, or the place of a tensor.
+  struct Place {
+    Region region;
+    bool scratch = false;
+    int output = -1;  // which tensor, if it is an output
+  };
+  std::vector<Place> places_[2];  // by side, allocation of the plan
   uint64_t slot_bytes_ = 0;
   CUdeviceptr arena_ = 0;
   CUdeviceptr table_ = 0;           // slot bases in device memory

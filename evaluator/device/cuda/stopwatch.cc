@@ -2,8 +2,9 @@
 //
 // A side's burst is one graph: a clock stamp, a start event, K calls in a strict chain, an end
 // event, a clock stamp. Call j works on slot j of a group of slots whose order and addresses are
-// random; where memory has room for more slots than a burst uses, up to eight groups take turns
-// from generation to generation, so that no side is lucky with its addresses. Two calls, chosen in
+// random; where memory has room for more slots than a burst uses, several groups take turns, and
+// the sides swap their outputs from one generation to the next: no side is lucky with its
+// addresses. Two calls, chosen in
 // secret, have a probe before them and one behind: a hash of their output. After the burst the same
 // hashes are taken again. An output that was not poison any more before its call was written too
 // early, one that differs afterwards too late.
@@ -51,6 +52,7 @@ Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(const Context& cont
   watch->seed_ = setup.seed;
   watch->hash_key_ = std::mt19937_64(setup.seed)();
   watch->deadline_seconds_ = setup.deadline_seconds;
+  watch->hash_every_burst_ = setup.hash_every_burst;
   ASSIGN_OR_RETURN(
       watch->slots_,
       Slots::create(context, trusted, setup.bound, *setup.baseline.plan, *setup.candidate.plan,
@@ -110,6 +112,7 @@ Result<void> CudaStopwatch::set_calls(Side side, uint32_t calls) {
   return {};
 }
 
+/// Two neighbouring generations have the same slots with the sides' outputs swapped.
 CudaStopwatch::Graph& CudaStopwatch::graph_of(Side side, uint32_t generation) {
   const uint32_t most = std::max(calls(Side::baseline), calls(Side::candidate));
   const uint32_t groups =
@@ -117,9 +120,10 @@ CudaStopwatch::Graph& CudaStopwatch::graph_of(Side side, uint32_t generation) {
           ? 1
           : std::clamp(std::min(slots_->count(), 1024u) / std::max(most, 1u), 1u, kMaxGroups);
   auto& graphs = graphs_[static_cast<size_t>(side)];
-  graphs.resize(std::max<size_t>(graphs.size(), groups));
-  Graph& graph = graphs[generation % groups];
-  graph.first = generation % groups * most;
+  graphs.resize(std::max<size_t>(graphs.size(), 2 * groups));
+  const uint32_t group = generation / 2 % groups;
+  Graph& graph = graphs[2 * group + generation % 2];
+  graph.first = group * most;
   return graph;
 }
 
@@ -132,8 +136,7 @@ void CudaStopwatch::place_probes(Side side, Graph& graph, uint64_t seed) const {
   });
   graph.probe_count = 0;
   if (output == tensors.end() || side == Side::empty) return;
-  const Region region =
-      slots_->output(side, static_cast<size_t>(output - tensors.begin()));
+  const Region region = slots_->output(side, static_cast<size_t>(output - tensors.begin()));
   graph.probe_count = std::min(kProbes, graph.calls);
   for (uint32_t i = 0; i < graph.probe_count; ++i) {
     Probe& probe = graph.probes[i];
@@ -226,13 +229,21 @@ Result<void> CudaStopwatch::refresh(Side side, uint32_t generation, const Graph&
           {range.first + filled_.count, range.count - filled_.count}, generation));
       filled_ = range;
     }
-    RETURN_IF_ERROR(slots_->fill_outputs(range, side, generation));
-    RETURN_IF_ERROR(slots_->poison(range, side, key));
+    if (side == Side::baseline) {
+      RETURN_IF_ERROR(slots_->poison(range, side, key));
+      RETURN_IF_ERROR(slots_->fill_outputs(range, side, generation));
+    }
   }
-  if (side == Side::baseline) baseline_outputs_.push_back(range);
+  if (side == Side::baseline) baseline_outputs_.push_back({range, generation % 2 != 0});
   if (side == Side::candidate) {
-    for (const Slots::Range& written : baseline_outputs_)
-      RETURN_IF_ERROR(slots_->hide(written, Side::baseline, key + 1));
+    for (const Written& written : baseline_outputs_) {
+      slots_->swap(written.swapped);
+      RETURN_IF_ERROR(slots_->hide(written.range, Side::baseline, key + 1));
+    }
+    slots_->swap(generation % 2 != 0);
+    // A neighbour's output may be where this one's goes.
+    RETURN_IF_ERROR(slots_->poison(range, side, key));
+    RETURN_IF_ERROR(slots_->fill_outputs(range, side, generation));
     baseline_outputs_.clear();
   }
   RETURN_IF_ERROR(check(context_.driver().cuCtxResetPersistingL2Cache(), "resetting L2"));
@@ -291,11 +302,14 @@ Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
   const auto start = Clock::now();
   const Driver& driver = context_.driver();
   Graph& graph = graph_of(side, generation);
+  slots_->swap(generation % 2 != 0);
+  const bool new_generation = generation != filled_generation_;
   Burst burst;
   if (!graph.executable) {
     graph.calls = calls(side);
-    place_probes(side, graph, seed_ ^ (uint64_t{graph.first} << 40 | uint64_t{graph.calls} << 8 |
-                                       static_cast<uint64_t>(side)));
+    place_probes(side, graph,
+                 seed_ ^ (uint64_t{graph.first} << 40 | uint64_t{graph.calls} << 8 |
+                          static_cast<uint64_t>(side)));
     RETURN_IF_ERROR(capture(side, graph));
     burst.violation = refused_;
     if (refused_) return burst;
@@ -309,7 +323,11 @@ Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
   RETURN_IF_ERROR(probe_now(graph, 2));
   const Slots::Range range{graph.first, graph.calls};
   uint64_t before = 0;
-  if (side == Side::candidate) {
+  // Where every burst counts, the baseline's inputs are read too: what is left in the caches and in
+  // memory's queues before a burst must not tell the sides apart.
+  const bool hashed =
+      hash_every_burst_ ? side != Side::empty : side == Side::candidate && new_generation;
+  if (hashed) {
     ASSIGN_OR_RETURN(before, slots_->hash_inputs(range, hash_key_));
   }
   RETURN_IF_ERROR(trusted_.flush_l2());
@@ -341,6 +359,7 @@ Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
     if (probes[kProbes + i] != probes[3 * kProbes + i])
       burst.violation = {"late_write", "an output was still written after its call had ended"};
   }
+  if (!hashed) return burst;
   ASSIGN_OR_RETURN(const uint64_t after, slots_->hash_inputs(range, hash_key_));
   if (after != before)
     burst.violation = {"input_changed", "a timed call changed its inputs; inputs are read-only"};
@@ -356,16 +375,16 @@ Result<std::optional<TimingViolation>> CudaStopwatch::verify(uint32_t generation
     ASSIGN_OR_RETURN(const Burst untimed, run(Side::baseline, generation));
     (void)untimed;
   }
+  slots_->swap(generation % 2 != 0);
   const auto& tensors = slots_->bound().tensors;
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (tensors[i].direction == Direction::in) continue;
     ASSIGN_OR_RETURN(const Comparison comparison, slots_->compare(range, i));
     if (comparison.mismatches == 0) continue;
-    return Found({"mismatch",
-                  fmt::format("in a timed call: output {}: {} of {} elements over {} "
-                              "calls are outside the tolerance",
-                              tensors[i].name, comparison.mismatches, comparison.elements,
-                              range.count)});
+    return Found({"mismatch", fmt::format("in a timed call: output {}: {} of {} elements over {} "
+                                          "calls are outside the tolerance",
+                                          tensors[i].name, comparison.mismatches,
+                                          comparison.elements, range.count)});
   }
   return Found();
 }

@@ -50,7 +50,7 @@ class CudaStopwatch : public Stopwatch {
     std::array<Probe, kProbes> probes;
     uint32_t probe_count = 0;
   };
-  static constexpr uint32_t kMaxGroups = 8;
+  static constexpr uint32_t kMaxGroups = 4;
 
   struct TimedSide {
     CudaModule* module = nullptr;
@@ -83,7 +83,7 @@ class CudaStopwatch : public Stopwatch {
   TimedSide baseline_, candidate_;
   std::unique_ptr<Slots> slots_;
   std::array<uint32_t, 3> calls_{};
-  std::array<std::vector<Graph>, 3> graphs_;  // by side: groups of slots that take turns
+  std::array<std::vector<Graph>, 3> graphs_;          // by side: groups of slots that take turns
   std::array<std::vector<CUdeviceptr>, 2> literals_;  // by side, operation
   uint64_t seed_ = 0;
   uint64_t hash_key_ = 0;
@@ -94,7 +94,12 @@ class CudaStopwatch : public Stopwatch {
                                    // outside it before and after the burst
   Slots::Range filled_{0, 0};      // slots whose inputs are of filled_generation_
   uint32_t filled_generation_ = 0;
-  std::vector<Slots::Range> baseline_outputs_;  // where the baseline's outputs are in memory
+  struct Written {
+    Slots::Range range;
+    bool swapped;
+  };
+  std::vector<Written> baseline_outputs_;  // where the baseline's outputs are in memory
+  bool hash_every_burst_ = true;
   bool& healthy_;
   std::optional<TimingViolation> refused_;  // a launch of the candidate's that the driver refused
 };

@@ -31,8 +31,49 @@ extern "C" __global__ void assay_fill(const uint64_t* slot_bases, uint32_t first
     fills::fill_unit(fill, key, unit, data);
 }
 
+/// Integers of a range below 2^32, for the same purpose as the kernel below.
+template <typename T>
+__device__ void fill_integers(T* data, const fills::Source& source, uint64_t elements) {
+  const auto low = static_cast<int64_t>(source.fill.a);
+  const auto range = static_cast<uint32_t>(source.fill.b - source.fill.a);
+  const uint64_t units = (elements + 3) / 4;
+  for (uint64_t unit = thread_number(); unit < units; unit += thread_count()) {
+    const philox::Words words = source.block(fills::kMainStream, unit);
+    T value[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) value[i] = static_cast<T>(low + __umulhi(words.word[i], range));
+    if (4 * unit + 4 <= elements) {
+      struct alignas(4 * sizeof(T) > 16 ? 16 : 4 * sizeof(T)) Four {
+        T value[4];
+      };
+      *reinterpret_cast<Four*>(data + 4 * unit) = {value[0], value[1], value[2], value[3]};
+    } else {
+      for (uint64_t i = 0; 4 * unit + i < elements; ++i) data[4 * unit + i] = value[i];
+    }
+  }
+}
+
+extern "C" __global__ void assay_fill_integers(const uint64_t* slot_bases, uint32_t first,
+                                               uint64_t offset, Fill fill, uint64_t seed,
+                                               uint32_t generation_base) {
+  char* data = region(slot_bases, first, offset);
+  const fills::Source source{fill, FillKey{seed, generation_base + first + blockIdx.y}};
+  switch (fill.dtype) {
+    case Dtype::i8:
+    case Dtype::u8:
+      return fill_integers(reinterpret_cast<int8_t*>(data), source, fill.elements);
+    case Dtype::i16:
+      return fill_integers(reinterpret_cast<int16_t*>(data), source, fill.elements);
+    case Dtype::i32:
+    case Dtype::u32:
+      return fill_integers(reinterpret_cast<int32_t*>(data), source, fill.elements);
+    default:
+      return fill_integers(reinterpret_cast<int64_t*>(data), source, fill.elements);
+  }
+}
+
 /// Normal and uniform fills of f32, f16 and bf16 for timing, where no host needs the same bits: the
-/// same distribution and words, in single precision, sixteen times as fast.
+/// same distribution and words, in single precision, many times as fast.
 extern "C" __global__ void assay_fill_fast(const uint64_t* slot_bases, uint32_t first,
                                            uint64_t offset, Fill fill, uint64_t seed,
                                            uint32_t generation_base) {
@@ -92,6 +133,23 @@ extern "C" __global__ void assay_poison(const uint64_t* slot_bases, uint32_t fir
     trusted::store_bits(dtype, data, i, trusted::poison_bits(dtype, i, slot_key));
 }
 
+/// Garbage for timing, 16 bytes at a time: quiet NaNs of the width that `nan` repeats, or (nan = 0)
+/// random words.
+extern "C" __global__ void assay_poison_fast(const uint64_t* slot_bases, uint32_t first,
+                                             uint64_t offset, uint64_t bytes, uint32_t nan,
+                                             uint32_t payload, uint32_t key) {
+  auto* data = reinterpret_cast<uint4*>(region(slot_bases, first, offset));
+  if (thread_number() == 0)  // all ones are a NaN too
+    for (uint64_t i = bytes / 16 * 16; i < bytes; ++i) reinterpret_cast<uint8_t*>(data)[i] = 0xff;
+  for (uint64_t i = thread_number(); i < bytes / 16; i += thread_count()) {
+    uint32_t x = static_cast<uint32_t>(i) * 0x9e3779b9u ^ key ^ (first + blockIdx.y) * 0x85ebca6bu;
+    x = (x ^ x >> 15) * 0x2c1b3c6du;
+    x ^= x >> 13;
+    const auto word = [&](uint32_t bits) { return (bits & payload) | nan; };
+    data[i] = make_uint4(word(x), word(x * 0x297a2d39u), word(x * 0x7feb352du), word(x * 0x846ca68bu));
+  }
+}
+
 extern "C" __global__ void assay_write_red_zones(const uint64_t* slot_bases, uint32_t first,
                                                  uint64_t offset, uint64_t bytes, uint64_t key) {
   auto* data = reinterpret_cast<uint8_t*>(region(slot_bases, first, offset));
@@ -109,6 +167,41 @@ extern "C" __global__ void assay_check_red_zones(const uint64_t* slot_bases, uin
     if (data[i - trusted::kRedZoneBytes] != trusted::red_zone_byte(i, key)) atomicAdd(result, 1ull);
     if (data[bytes + i] != trusted::red_zone_byte(i, key + 1)) atomicAdd(result + 1, 1ull);
   }
+}
+
+namespace {
+
+__device__ uint32_t key_word(uint32_t index, uint32_t key) {
+  uint32_t x = index * 0x9e3779b9u + key;
+  x = (x ^ x >> 16) * 0x7feb352du;
+  x = (x ^ x >> 15) * 0x846ca68bu;
+  return x ^ x >> 16;
+}
+
+}  // namespace
+
+/// The keyed hash of timed inputs: NH of UMAC (RFC 4418, section 5.2) over 16-byte blocks with key
+/// words from a counter, summed over all blocks and slots. `bytes` is a multiple of 16 or the tail
+/// is taken byte by byte.
+extern "C" __global__ void assay_hash_fast(const uint64_t* slot_bases, uint32_t first,
+                                           uint64_t offset, uint64_t bytes, uint64_t key,
+                                           unsigned long long* result) {
+  const char* data = region(slot_bases, first, offset);
+  const uint32_t slot = key_word(first + blockIdx.y, static_cast<uint32_t>(key >> 32));
+  const auto low = static_cast<uint32_t>(key) ^ slot;
+  uint64_t sum = 0;
+  for (uint64_t i = thread_number(); i < bytes / 16; i += thread_count()) {
+    const uint4 block = reinterpret_cast<const uint4*>(data)[i];
+    const uint32_t a = key_word(static_cast<uint32_t>(i), low + static_cast<uint32_t>(i >> 32));
+    const uint32_t b = a * 0x297a2d39u + slot;
+    sum += uint64_t{block.x + a} * (block.y + (a ^ slot)) +
+           uint64_t{block.z + b} * (block.w + (b ^ a));
+  }
+  if (thread_number() == 0)
+    for (uint64_t i = bytes / 16 * 16; i < bytes; ++i)
+      sum += trusted::mix(static_cast<uint8_t>(data[i]) ^ trusted::mix(i ^ key ^ slot));
+  for (int step = 16; step > 0; step /= 2) sum += __shfl_down_sync(0xffffffff, sum, step);
+  if (threadIdx.x % 32 == 0) atomicAdd(result, static_cast<unsigned long long>(sum));
 }
 
 extern "C" __global__ void assay_hash(const uint64_t* slot_bases, uint32_t first, uint64_t offset,

@@ -35,7 +35,10 @@ Result<std::unique_ptr<TrustedModule>> TrustedModule::load(const Context& contex
   const std::pair<CUfunction*, const char*> functions[] = {
       {&module->fill_, "assay_fill"},
       {&module->fill_fast_, "assay_fill_fast"},
+      {&module->fill_integers_, "assay_fill_integers"},
       {&module->poison_, "assay_poison"},
+      {&module->poison_fast_, "assay_poison_fast"},
+      {&module->hash_fast_, "assay_hash_fast"},
       {&module->write_zones_, "assay_write_red_zones"},
       {&module->check_zones_, "assay_check_red_zones"},
       {&module->hash_, "assay_hash"},
@@ -115,15 +118,34 @@ Result<void> TrustedModule::fill(const SlotRegion& region, const Fill& fill, uin
 
 Result<void> TrustedModule::fill_fast(const SlotRegion& region, const Fill& fill, uint64_t seed,
                                       uint32_t generation_base) {
-  const bool fast =
-      (fill.kind == FillKind::normal || fill.kind == FillKind::uniform) && fill.grid == 0 &&
-      fill.replace == 0 &&
+  const bool plain = fill.grid == 0 && fill.replace == 0 && fill.elements > 0;
+  const bool floats =
+      (fill.kind == FillKind::normal || fill.kind == FillKind::uniform) &&
       (fill.dtype == Dtype::f32 || fill.dtype == Dtype::f16 || fill.dtype == Dtype::bf16);
-  if (!fast || fill.elements == 0) return this->fill(region, fill, seed, generation_base);
+  const bool integers = fill.kind == FillKind::randint && fill.dtype >= Dtype::i64 &&
+                        fill.dtype != Dtype::boolean && fill.b - fill.a < 4294967295.0;
+  if (!plain || !(floats || integers)) return this->fill(region, fill, seed, generation_base);
   return launch(
-      fill_fast_, context_.stream(),
+      floats ? fill_fast_ : fill_integers_, context_.stream(),
       Shape{blocks_for(fill.elements / 4 + 1, region.count, kThreads), region.count, kThreads},
       region.slot_bases, region.first, region.offset, fill, seed, generation_base);
+}
+
+Result<void> TrustedModule::poison_fast(const SlotRegion& region, Dtype dtype, uint64_t bytes,
+                                        uint64_t key) {
+  if (bytes == 0) return {};
+  uint32_t nan = 0, payload = 0xffffffff;
+  if (dtype == Dtype::f64 || dtype == Dtype::f32 || dtype == Dtype::tf32) {
+    nan = 0x7ff80001;
+    payload = 0x8007fffe;
+  } else if (dtype == Dtype::f16 || dtype == Dtype::bf16) {
+    nan = 0x7fc17fc1;
+    payload = 0x803e803e;
+  }
+  return launch(poison_fast_, context_.stream(),
+                Shape{blocks_for(bytes / 16 + 1, region.count, kThreads), region.count, kThreads},
+                region.slot_bases, region.first, region.offset, bytes, nan, payload,
+                static_cast<uint32_t>(trusted::mix(key)));
 }
 
 Result<void> TrustedModule::poison(const SlotRegion& region, Dtype dtype, uint64_t elements,
@@ -151,7 +173,11 @@ Result<RedZoneDamage> TrustedModule::check_red_zones(const SlotRegion& region, u
 
 Result<uint64_t> TrustedModule::hash(const SlotRegion& region, uint64_t bytes, uint64_t key) {
   RETURN_IF_ERROR(begin_hash());
-  RETURN_IF_ERROR(add_hash(region, bytes, key));
+  if (bytes > 0)
+    RETURN_IF_ERROR(
+        launch(hash_, context_.stream(),
+               Shape{blocks_for(bytes / 8, region.count, kThreads), region.count, kThreads},
+               region.slot_bases, region.first, region.offset, bytes, key, result_));
   return end_hash();
 }
 
@@ -162,8 +188,8 @@ Result<void> TrustedModule::begin_hash() {
 
 Result<void> TrustedModule::add_hash(const SlotRegion& region, uint64_t bytes, uint64_t key) {
   if (bytes == 0) return {};
-  return launch(hash_, context_.stream(),
-                Shape{blocks_for(bytes / 8, region.count, kThreads), region.count, kThreads},
+  return launch(hash_fast_, context_.stream(),
+                Shape{blocks_for(bytes / 16 + 1, region.count, kThreads), region.count, kThreads},
                 region.slot_bases, region.first, region.offset, bytes, key, result_);
 }
 

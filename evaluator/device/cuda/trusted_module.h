@@ -36,13 +36,15 @@ class TrustedModule {
   Result<void> fill_fast(const SlotRegion& region, const Fill& fill, uint64_t seed,
                          uint32_t generation_base);
   Result<void> poison(const SlotRegion& region, Dtype dtype, uint64_t elements, uint64_t key);
+  /// Garbage, likewise: NaNs in floats, random words else.
+  Result<void> poison_fast(const SlotRegion& region, Dtype dtype, uint64_t bytes, uint64_t key);
   Result<void> write_red_zones(const SlotRegion& region, uint64_t bytes);
   /// Changed bytes before and after the region, over all slots.
   Result<RedZoneDamage> check_red_zones(const SlotRegion& region, uint64_t bytes);
   /// Sum over all slots of the region's hash (mixed with the slot's number). Device code that does
   /// not know the key cannot make two contents with the same hash.
   Result<uint64_t> hash(const SlotRegion& region, uint64_t bytes, uint64_t key);
-  /// The same for several regions, whose sums are added: one wait for all.
+  /// A faster hash under a secret key, of several regions, whose sums are added: one wait for all.
   Result<void> begin_hash();
   Result<void> add_hash(const SlotRegion& region, uint64_t bytes, uint64_t key);
   Result<uint64_t> end_hash();
@@ -83,9 +85,11 @@ class TrustedModule {
 
   const Context& context_;
   CUmodule module_ = nullptr;
-  CUfunction fill_ = nullptr, fill_fast_ = nullptr, poison_ = nullptr, write_zones_ = nullptr, check_zones_ = nullptr,
-             hash_ = nullptr, deal_ = nullptr, compare_ = nullptr, fold_ = nullptr, flush_ = nullptr,
-             stamp_ = nullptr, probe_ = nullptr, empty_ = nullptr;
+  CUfunction fill_ = nullptr, fill_fast_ = nullptr, fill_integers_ = nullptr, poison_ = nullptr,
+             poison_fast_ = nullptr, hash_fast_ = nullptr, write_zones_ = nullptr,
+             check_zones_ = nullptr, hash_ = nullptr, deal_ = nullptr, compare_ = nullptr,
+             fold_ = nullptr, flush_ = nullptr, stamp_ = nullptr, probe_ = nullptr,
+             empty_ = nullptr;
   CUdeviceptr result_ = 0;  // two u64 that kernels count into
   CUdeviceptr parts_ = 0;   // of comparisons
   uint64_t parts_count_ = 0;
