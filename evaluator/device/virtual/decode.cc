@@ -28,6 +28,7 @@ namespace assay::virtual_gpu {
 namespace {
 
 constexpr uint32_t kMaximumFrameBytes = 16u << 20;
+constexpr const char* kFrameTooLarge = "a function with more than 16 MiB of registers a warp";
 
 uint32_t log2_width(uint32_t width) {
   return width == 0 ? 0 : static_cast<uint32_t>(std::countr_zero(width));
@@ -225,7 +226,7 @@ uint32_t FunctionDecoder::allocate_row(uint32_t width, bool listed) {
   frame_bytes_ = (frame_bytes_ + alignment - 1) / alignment * alignment;
   const uint32_t offset = frame_bytes_;
   if (frame_bytes_ > kMaximumFrameBytes) {
-    problem_ = "a function with more than 16 MiB of registers a warp";
+    problem_ = kFrameTooLarge;
     return kTrueRow;
   }
   frame_bytes_ += bytes;
@@ -499,6 +500,10 @@ void FunctionDecoder::declare_blobs() {
     Blob blob;
     blob.bytes = static_cast<uint32_t>(std::min<uint64_t>(variable.bytes, 65536));
     if (variable.bytes > blob.bytes) problem_ = "a function parameter of more than 64 KiB";
+    if (frame_bytes_ > kMaximumFrameBytes) {
+      problem_ = kFrameTooLarge;
+      blob.bytes = 0;
+    }
     blob.stride = (blob.bytes + 15) / 16 * 16;
     frame_bytes_ = (frame_bytes_ + 63) / 64 * 64;
     blob.offset = frame_bytes_;
@@ -875,6 +880,17 @@ std::vector<uint32_t> reachable(const ParsedModule& module, const Function& kern
   return order;
 }
 
+/// Whether a function can reach itself: those without callees left are removed until none is.
+bool has_cycle(std::map<uint32_t, std::vector<uint32_t>> callees) {
+  for (bool removed = true; removed;) {
+    removed = std::erase_if(callees, [&](const auto& entry) {
+                return std::ranges::none_of(entry.second,
+                                            [&](uint32_t to) { return callees.contains(to); });
+              }) > 0;
+  }
+  return !callees.empty();
+}
+
 }  // namespace
 
 std::unique_ptr<Program> decode(const ParsedModule& module, const Function& kernel,
@@ -895,9 +911,14 @@ std::unique_ptr<Program> decode(const ParsedModule& module, const Function& kern
   }
   program->parameter_bytes = static_cast<uint32_t>(std::min<uint64_t>(parameter_bytes, 1u << 20));
   for (const uint32_t index : functions) program->codes[index] = std::make_unique<Code>();
+  std::map<uint32_t, std::vector<uint32_t>> callees;
   for (const uint32_t index : functions) {
-    FunctionDecoder(*program, module.functions[index], *program->codes[index], symbols).run();
+    FunctionDecoder decoder(*program, module.functions[index], *program->codes[index], symbols);
+    decoder.run();
+    callees[index] = decoder.reached();
+    program->recursive |= decoder.calls_pointers();
   }
+  program->recursive |= has_cycle(callees);
   program->entry = program->codes[functions.front()].get();
   return program;
 }

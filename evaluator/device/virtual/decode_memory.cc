@@ -290,6 +290,7 @@ bool FunctionDecoder::atomic() {
   info.shared = space == Space::shared;
   info.narrow = place.narrow;
   info.returns = returns && operand(0).kind != Operand::Kind::sink;
+  if (info.returns && operand(0).kind != Operand::Kind::reg) return refuse("a result of this kind");
   if (info.returns && is_used(operand(0).reg)) program_.only_block_barriers = false;
   const uint32_t b = source(first + 1, type);
   const uint32_t c = name == "cas" ? source(first + 2, type) : b;

@@ -16,7 +16,7 @@ class SharedShadow {
  public:
   static constexpr uint32_t kWarp = 31;         // bits of the warp's number
   static constexpr uint32_t kChanged = 1 << 5;  // writes: some byte got a new value
-  static constexpr uint32_t kSoft = 1 << 6;     // atomic or volatile
+  static constexpr uint32_t kSoft = 1 << 6;     // all of them atomic or volatile
   static constexpr uint32_t kSeveral = 1 << 7;  // more than one warp
   static constexpr uint32_t kPartial = 1 << 8;  // not always the whole word; see the byte masks
   static constexpr int kEpochShift = 10;
