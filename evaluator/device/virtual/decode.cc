@@ -190,6 +190,8 @@ FunctionDecoder::Family FunctionDecoder::family_of(std::string_view name) {
       {"redux", &D::reduce},
       {"activemask", &D::active_mask},
       {"elect", &D::elect},
+      {"mapa", &D::map_address},
+      {"getctarank", &D::rank_of_address},
       {"bar", &D::barrier},
       {"barrier", &D::barrier},
       {"ldmatrix", &D::load_matrix},
@@ -238,9 +240,7 @@ uint32_t FunctionDecoder::row_of_register(uint32_t reg) {
   uint32_t& place = register_rows_[reg];
   if (place == kNone) {
     const Type type = function_.registers[reg];
-    if (type == Type::b128) refuse("128-bit registers");
-    const uint32_t bytes = std::min(bytes_of(type), 8u);
-    place = allocate_row(type == Type::pred ? 0 : std::max(bytes, 2u), true);
+    place = allocate_row(type == Type::pred ? 0 : std::max(bytes_of(type), 2u), true);
   }
   return place;
 }
@@ -290,8 +290,7 @@ std::optional<int64_t> FunctionDecoder::integer(const Operand& operand) const {
   return operand.value;
 }
 
-uint32_t FunctionDecoder::source(size_t index, Type type) {
-  const Operand& from = operand(index);
+uint32_t FunctionDecoder::source(const Operand& from, Type type) {
   if (from.kind == Operand::Kind::real64 && (type == Type::f32 || type == Type::tf32)) {
     const auto narrowed = static_cast<float>(std::bit_cast<double>(from.value));
     return constant(std::bit_cast<uint32_t>(narrowed), 4);
@@ -304,6 +303,10 @@ uint32_t FunctionDecoder::source(size_t index, Type type) {
 }
 
 uint32_t FunctionDecoder::source(const Operand& from, uint32_t width) {
+  if (width > 8 && from.kind != Operand::Kind::reg) {
+    refuse("128-bit operands that are no registers");
+    return kTrueRow;
+  }
   switch (from.kind) {
     case Operand::Kind::integer:
     case Operand::Kind::real32:
@@ -321,8 +324,8 @@ uint32_t FunctionDecoder::source(const Operand& from, uint32_t width) {
   const uint32_t own = register_width(from);
   const uint32_t place = row_of_register(from.reg);
   if (own == width) return place;
-  if (own == 0) {
-    refuse("a predicate where a value is expected");
+  if (own == 0 || own > 8 || width > 8) {
+    refuse(own == 0 ? "a predicate where a value is expected" : "a 128-bit register");
     return kTrueRow;
   }
   const uint32_t resized = temporary(width);
@@ -336,22 +339,32 @@ uint32_t FunctionDecoder::predicate(const Operand& from, bool& inverted) {
   if (from.kind == Operand::Kind::reg && register_width(from) == 0) {
     return row_of_register(from.reg);
   }
-  if (from.kind == Operand::Kind::name && from.name == "%is_explicit_cluster") {
-    return constant(0, 0);
+  if (from.kind == Operand::Kind::name) {
+    const auto known = virtual_gpu::special_register(from.name);
+    if (known && known->width == 0) {
+      Op& op = emit_handler(read_special);
+      op.r[0] = temporary(0);
+      op.imm = static_cast<int64_t>(known->which);
+      return op.r[0];
+    }
   }
   refuse("an operand that is no predicate");
   return kTrueRow;
 }
 
 uint32_t FunctionDecoder::destination(const Operand& to, uint32_t width, bool sign_extend) {
-  if (to.kind == Operand::Kind::sink) return temporary(width);
+  if (to.kind == Operand::Kind::sink && width <= 8) return temporary(width);
   const uint32_t own = register_width(to);
   if (to.kind != Operand::Kind::reg || own == 0) {
     refuse("a destination that is no register of a value");
-    return temporary(width);
+    return kTrueRow;
   }
   const uint32_t place = row_of_register(to.reg);
   if (own == width) return place;
+  if (own > 8 || width > 8) {
+    refuse("a 128-bit register");
+    return kTrueRow;
+  }
   const uint32_t narrow = temporary(width);
   extensions_.push_back({place, own, narrow, width, sign_extend});
   return narrow;

@@ -47,6 +47,10 @@ bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
     const int lane = std::countr_zero(rest);
     const uint64_t address = address_of(warp, op.r[4], info.narrow, info.shared, op.imm, lane);
+    if (info.alignment > info.bytes && (address & (info.alignment - 1)) != 0) {
+      return raise_address(warp, op, lane,
+                           {address, info.alignment, true, true, false, Space::global});
+    }
     std::byte* p = locate_lane(warp, op, lane, address, info.bytes, true);
     if (p == nullptr) return true;
     const uint64_t b = lane_bits(warp, op.r[1], info.bytes, lane);
@@ -60,7 +64,7 @@ bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
         const uint64_t fresh = info.update(old, b, c, 0);
         if (track_atomic(warp, op, lane, p, &fresh, info.bytes)) return true;
       }
-    } else {
+    } else if (region_at(warp.slots, address)->kind == Region::Kind::memory) {
       global_lanes |= 1u << lane;
       global[lane] = address;
     }

@@ -50,7 +50,9 @@ enum class Control : uint8_t {
   call,
   leave,  // ret
   exit,
-  barrier,    // of the block
+  barrier,  // of the block
+  cluster_arrive,
+  cluster_wait,
   warp_sync,  // `run` once all lanes named in row r[5] are here
   yield,      // let other warps run
   external,   // a call of vprintf, __assertfail

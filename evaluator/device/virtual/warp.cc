@@ -22,6 +22,7 @@
 #include <cstring>
 
 #include "evaluator/device/virtual/block.h"
+#include "evaluator/device/virtual/cluster.h"
 
 namespace assay::virtual_gpu {
 namespace {
@@ -138,6 +139,7 @@ Next exit_lanes(Warp& warp, uint32_t mask) {
   warp.block->exited += static_cast<uint32_t>(std::popcount(mask));
   warp.splits.erase(warp.splits.begin() + static_cast<ptrdiff_t>(warp.current));
   release_frame(warp, frame);
+  leave_cluster(warp, mask);
   release_barriers(*warp.block);
   return warp.block->failed ? Next::fault : Next::select;
 }
@@ -429,6 +431,10 @@ Next control(Warp& warp, const Op& op, uint32_t mask) {
       return exit_lanes(warp, mask);
     case Control::barrier:
       return arrive(warp, op, mask);
+    case Control::cluster_arrive:
+      return arrive_at_cluster(warp, op, mask);
+    case Control::cluster_wait:
+      return wait_for_cluster(warp, mask);
     case Control::warp_sync:
       return park(warp, op, mask);
     case Control::yield:
