@@ -118,6 +118,22 @@ extern "C" __global__ void atomics(float* f, double* d, int* i, unsigned* u, __h
   atomicAnd(u + 4, ~(1u << (threadIdx.x & 7))); atomicExch(u + 5, 77u); atomicCAS(u + 6, 0u, 5u);
   atomicAdd(h, __floats2half2_rn(1.0f, 2.0f)); atomicAdd(l, 1ull << 33); atomicMax(l + 1, (unsigned long long)threadIdx.x << 40);
 }
+extern "C" __global__ void wide_atomics(float2* f2, float4* f4, __nv_bfloat162* b, __nv_bfloat16* b1, half* h, unsigned short* s, ulonglong2* w, int* o) {
+  atomicAdd(f2, make_float2(1, 0.5f));
+  float4 old = atomicAdd(f4, make_float4(1, 2, 3, 4));
+  if (old.x == 20) o[0] = (int)(old.y + old.z + old.w);
+  atomicAdd(b, __floats2bfloat162_rn(1.0f, 2.0f));
+  atomicAdd(b1, __float2bfloat16(1.0f));
+  atomicAdd(h, __float2half(1.0f));
+  unsigned short seen = *s, before;
+  do { before = seen; seen = atomicCAS(s, before, (unsigned short)(before + 3)); } while (seen != before);
+  struct alignas(16) Wide { unsigned long long low, high; };
+  Wide* p = (Wide*)w;
+  Wide now = *p, then;
+  do { then = now; now = atomicCAS(p, then, Wide{then.low + 1, then.high + 2}); } while (now.low != then.low || now.high != then.high);
+  Wide last = atomicExch(p + 1, Wide{threadIdx.x, 5});
+  atomicAdd(&o[1], (int)last.high);
+}
 extern "C" __global__ void exponentials(const float* x, float* y) {
   y[threadIdx.x] = exp2f(x[threadIdx.x]);
   y[threadIdx.x + 64] = expf(x[threadIdx.x]);
@@ -311,6 +327,42 @@ TEST_F(Warps, AtomicsOfAllKinds) {
   EXPECT_EQ(of_half(h[0]), 100.0f);
   EXPECT_EQ(of_half(h[1]), 200.0f);
   EXPECT_EQ(bench->read<uint64_t>("l"), (std::vector<uint64_t>{100ull << 33, 49ull << 40}));
+}
+
+TEST_F(Warps, AtomicsOfVectorsHalvesAndSixteenBytes) {
+  bench->tensor("f2", std::vector<float>(2));
+  bench->tensor("f4", std::vector<float>(8));
+  bench->tensor("b", std::vector<uint16_t>(2));
+  bench->tensor("b1", std::vector<uint16_t>(2));
+  bench->tensor("h", std::vector<uint16_t>(2));
+  bench->tensor("s", std::vector<uint16_t>(1));
+  bench->tensor("w", std::vector<uint64_t>(4));
+  bench->tensor("o", std::vector<int>(2));
+  const auto launch = [&](int64_t offset) {
+    return bench->launch("wide_atomics", {2}, {32}, Pointer{"f2"}, Pointer{"f4", offset},
+                         Pointer{"b"}, Pointer{"b1"}, Pointer{"h"}, Pointer{"s"}, Pointer{"w"},
+                         Pointer{"o"});
+  };
+  ASSERT_EQ(fault_of(launch(0)), "");
+  EXPECT_EQ(bench->read<float>("f2"), (std::vector<float>{64, 32}));
+  EXPECT_EQ(bench->read<float>("f4"), (std::vector<float>{64, 128, 192, 256, 0, 0, 0, 0}));
+  EXPECT_EQ(bench->read<uint16_t>("b"), (std::vector<uint16_t>{0x4280, 0x4300}));  // 64, 128
+  EXPECT_EQ(bench->read<uint16_t>("b1")[0], 0x4280);
+  EXPECT_EQ(of_half(bench->read<uint16_t>("h")[0]), 64.0f);
+  EXPECT_EQ(bench->read<uint16_t>("s")[0], 3 * 64);
+  const auto w = bench->read<uint64_t>("w");
+  EXPECT_EQ(w[0], 64u);
+  EXPECT_EQ(w[1], 128u);
+  EXPECT_EQ(w[3], 5u);
+  const auto o = bench->read<int>("o");
+  EXPECT_EQ(o[0], 20 * (2 + 3 + 4));
+  EXPECT_EQ(o[1], 5 * 63);
+  const RunReport report = launch(8);
+  ASSERT_TRUE(report.fault.has_value());
+  EXPECT_EQ(report.fault->kind, Fault::Kind::misaligned_address);
+  EXPECT_NE(fault_of(report).find("writes 16 bytes at an address that is no multiple of 16"),
+            std::string::npos)
+      << fault_of(report);
 }
 
 TEST_F(Warps, ElementaryFunctionsAreClose) {

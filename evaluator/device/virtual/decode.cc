@@ -153,6 +153,7 @@ FunctionDecoder::Family FunctionDecoder::family_of(std::string_view name) {
       {"prmt", &D::permute_bytes},
       {"dp4a", &D::dot_product},
       {"dp2a", &D::dot_product},
+      {"vabsdiff4", &D::byte_differences},
       {"abs", &D::sign_operation},
       {"neg", &D::sign_operation},
       {"szext", &D::extend_bits},

@@ -156,6 +156,7 @@ class FunctionDecoder {
   bool bit_count();
   bool permute_bytes();
   bool dot_product();
+  bool byte_differences();  // vabsdiff4
   bool sign_operation();  // abs neg
   bool extend_bits();     // szext bmsk
 
