@@ -1,9 +1,14 @@
 // PTX as nobody would write it: the parser and the decoder end with a message, never otherwise.
 #include "evaluator/device/virtual/parser.h"
 
+#include <fmt/format.h>
+
+#include <filesystem>
 #include <random>
 
+#include "base/files.h"
 #include "evaluator/device/virtual/decode.h"
+#include "tests/fuzz/ptx_run.h"
 #include "tests/virtual/rig.h"
 
 namespace assay {
@@ -102,6 +107,39 @@ $L2: ret;)") + ".global .align 8 .u64 table[2] = {generic(table)+8, 5};\n.file 1
       if (function.is_kernel && function.defined) decode(**module, function, symbols);
     }
   }
+}
+
+TEST(Parser, InputsOfTheFuzzerEndWithAMessage) {
+  size_t inputs = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(ASSAY_SOURCE_DIR "/tests/fuzz/ptx")) {
+    const auto text = read_file(entry.path());
+    ASSERT_TRUE(text.ok());
+    EXPECT_TRUE(run_any_ptx(*text)) << entry.path();
+    ++inputs;
+  }
+  EXPECT_GE(inputs, 8u);
+}
+
+TEST(Parser, AnAtomicNeedsARegisterForItsResult) {
+  Bench bench(
+      in_kernel(".reg .b64 %l<2>;\nld.param.u64 %l1, [o];\n"
+                "atom.global.add.u32 5, [%l1], 1;"));
+  bench.tensor("o", std::vector<int>(4));
+  const RunReport report = bench.launch("k", {1}, {1}, Pointer{"o"});
+  ASSERT_TRUE(report.fault.has_value());
+  EXPECT_EQ(report.fault->kind, Fault::Kind::unsupported);
+}
+
+TEST(Parser, ParametersOfFunctionsHaveLimits) {
+  std::string text = std::string(rig::kHeader) + ".visible .entry k(.param .u64 o)\n{\n";
+  for (int i = 0; i < 70000; ++i) text += fmt::format(".param .align 16 .b8 p{}[65536];\n", i);
+  Bench bench(text + "ret;\n}\n");
+  bench.tensor("o", std::vector<int>(4));
+  const RunReport report = bench.launch("k", {1}, {1}, Pointer{"o"});
+  ASSERT_TRUE(report.fault.has_value());
+  EXPECT_NE(report.fault->explanation.find("more than 16 MiB of registers"), std::string::npos)
+      << report.fault->explanation;
 }
 
 TEST(Parser, ScopesHideOuterNames) {

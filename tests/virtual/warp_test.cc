@@ -71,6 +71,25 @@ extern "C" __global__ void tensor_cores(const half* a, const half* b, float* c) 
   wmma::mma_sync(fc, fa, fb, fc);
   wmma::store_matrix_sync(c, fc, 16, wmma::mem_row_major);
 }
+extern "C" __global__ void small_integers(const int* a, const int* b, int* c) {
+  namespace small = wmma::experimental;
+  wmma::fragment<wmma::accumulator, 8, 8, 32, int> sum;
+  wmma::fragment<wmma::matrix_a, 8, 8, 32, small::precision::s4, wmma::row_major> x;
+  wmma::fragment<wmma::matrix_b, 8, 8, 32, small::precision::s4, wmma::col_major> y;
+  wmma::fill_fragment(sum, 3);
+  wmma::load_matrix_sync(x, a, 64);
+  wmma::load_matrix_sync(y, b, 32);
+  wmma::mma_sync(sum, x, y, sum);
+  wmma::store_matrix_sync(c, sum, 8, wmma::mem_row_major);
+  wmma::fragment<wmma::accumulator, 8, 8, 128, int> ones;
+  wmma::fragment<wmma::matrix_a, 8, 8, 128, small::precision::b1, wmma::row_major> p;
+  wmma::fragment<wmma::matrix_b, 8, 8, 128, small::precision::b1, wmma::col_major> q;
+  wmma::fill_fragment(ones, 0);
+  wmma::load_matrix_sync(p, a, 128);
+  wmma::load_matrix_sync(q, b, 128);
+  wmma::bmma_sync(ones, p, q, ones, small::bmmaBitOpXOR, small::bmmaAccumulateOpPOPC);
+  wmma::store_matrix_sync(c + 64, ones, 8, wmma::mem_col_major);
+}
 extern "C" __global__ void mma_with_ldmatrix(const half* a, const half* b, float* c) {
   // C (16 x 8) = A (16 x 16) B (16 x 8), A and B row-major.
   __shared__ __align__(16) half sa[16 * 16], sb[16 * 8];
@@ -248,6 +267,33 @@ TEST_F(Warps, TensorCoresThroughWmma) {
       float want = 1;
       for (size_t k = 0; k < 16; ++k) want += of_half(a[i * 16 + k]) * of_half(b[j * 16 + k]);
       ASSERT_EQ(c[i * 16 + j], want) << i << " " << j;
+    }
+  }
+}
+
+TEST_F(Warps, TensorCoresWithElementsSmallerThanAByte) {
+  std::mt19937 random(9);
+  std::vector<uint32_t> a(64), b(64);
+  for (uint32_t& word : a) word = static_cast<uint32_t>(random());
+  for (uint32_t& word : b) word = static_cast<uint32_t>(random());
+  bench->tensor("a", a);
+  bench->tensor("b", b);
+  bench->tensor("c", std::vector<int>(128));
+  ASSERT_EQ(fault_of(bench->launch("small_integers", {1}, {32}, Pointer{"a"}, Pointer{"b"},
+                                   Pointer{"c"})),
+            "");
+  const auto c = bench->read<int>("c");
+  const auto s4 = [](const std::vector<uint32_t>& words, size_t at) {
+    const auto bits = static_cast<int>(words[at / 8] >> (at % 8 * 4) & 15);
+    return bits < 8 ? bits : bits - 16;
+  };
+  for (size_t i = 0; i < 8; ++i) {
+    for (size_t j = 0; j < 8; ++j) {
+      int sum = 3, ones = 0;
+      for (size_t k = 0; k < 32; ++k) sum += s4(a, i * 64 + k) * s4(b, j * 32 + k);
+      for (size_t k = 0; k < 4; ++k) ones += std::popcount(a[i * 4 + k] ^ b[j * 4 + k]);
+      ASSERT_EQ(c[i * 8 + j], sum) << i << " " << j;
+      ASSERT_EQ(c[64 + j * 8 + i], ones) << i << " " << j;
     }
   }
 }

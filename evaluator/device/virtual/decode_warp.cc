@@ -416,7 +416,9 @@ bool FunctionDecoder::wmma() {
     if (*type == MmaType::s32 && k == 32) operation.a = operation.b = MmaType::s4;
     if (*type == MmaType::s32 && k == 128) operation.a = operation.b = MmaType::b1;
   }
-  operation.a_row = operation.b_row = move.row_major;
+  // What the product will ask of the other factor does not matter here.
+  operation.a_row = matrix == 0 ? move.row_major : true;
+  operation.b_row = matrix == 1 ? move.row_major : false;
   if (!supported(operation)) return refuse("this combination of shape and type");
   move.wide = *type == MmaType::f64;
   const size_t first = move.store ? 1 : 0;
@@ -433,6 +435,7 @@ bool FunctionDecoder::wmma() {
   for (const Operand& element : list) {
     move.rows.push_back(move.store ? source(element, width) : destination(element, width));
   }
+  move.place_units();
   Op& op = emit_warp_sync(run_wmma_move, constant(kAllLanes, 4));
   op.r[0] = stride;
   op.r[4] = place.row;

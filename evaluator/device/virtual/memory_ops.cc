@@ -35,6 +35,25 @@ uint64_t apply(std::byte* p, const AtomicInfo& info, uint64_t b, uint64_t c) {
   }
 }
 
+/// An atomic of one lane in the block's own shared memory, which no other thread of the host
+/// touches. True: a fault.
+bool apply_shared(Warp& warp, const Op& op, int lane, std::byte* p, const AtomicInfo& info,
+                  uint64_t b, uint64_t c) {
+  uint64_t old = 0;
+  memcpy(&old, p, info.bytes);
+  const uint64_t fresh = info.update(old, b, c, 0);
+  if (warp.track) {
+    const auto word = static_cast<uint32_t>(p - warp.shared) / 4;
+    const bool noted =
+        info.bytes == 4 &&
+        warp.block->shadow.note_atomic(word, warp.index, static_cast<uint32_t>(fresh) != old);
+    if (!noted && track_atomic(warp, op, lane, p, &fresh, info.bytes)) return true;
+  }
+  memcpy(p, &fresh, info.bytes);
+  if (info.returns) set_lane_bits(warp, op.r[0], info.bytes, lane, old);
+  return false;
+}
+
 }  // namespace
 
 bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
@@ -58,13 +77,10 @@ bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
     if (p >= warp.shared && p < warp.shared + warp.shared_bytes) {
       shared_lanes |= 1u << lane;
       shared.set(lane, p);
-      if (warp.track) {
-        uint64_t old = 0;
-        memcpy(&old, p, info.bytes);
-        const uint64_t fresh = info.update(old, b, c, 0);
-        if (track_atomic(warp, op, lane, p, &fresh, info.bytes)) return true;
-      }
-    } else if (region_at(warp.slots, address)->kind == Region::Kind::memory) {
+      if (apply_shared(warp, op, lane, p, info, b, c)) return true;
+      continue;
+    }
+    if (region_at(warp.slots, address)->kind == Region::Kind::memory) {
       global_lanes |= 1u << lane;
       global[lane] = address;
     }
