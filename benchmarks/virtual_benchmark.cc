@@ -21,6 +21,8 @@ using namespace assay;
 constexpr double kGoal = 300e6;  // lane instructions per second
 
 constexpr const char* kSource = R"(
+#include <cuda_fp16.h>
+#include <mma.h>
 extern "C" __global__ void fma_loop(const float* a, float* c, int n) {
   float x = a[threadIdx.x], y = 1.0f, z = 0.5f, w = 0.25f;
   for (int i = 0; i < n; ++i) {
@@ -101,6 +103,30 @@ extern "C" __global__ void histogram(const float* a, float* c, int n) {
   __syncthreads();
   if (threadIdx.x < 64) atomicAdd((int*)c + threadIdx.x, bins[threadIdx.x]);
 }
+extern "C" __global__ void tensor_cores(const float* a, float* c, int n) {
+  using namespace nvcuda;
+  __shared__ __align__(16) half as[64 * 16], bs[16 * 64];
+  wmma::fragment<wmma::matrix_a, 16, 16, 16, half, wmma::row_major> x;
+  wmma::fragment<wmma::matrix_b, 16, 16, 16, half, wmma::row_major> y;
+  wmma::fragment<wmma::accumulator, 16, 16, 16, float> sum[4];
+  int warp = threadIdx.x / 32;
+  for (int j = 0; j < 4; ++j) wmma::fill_fragment(sum[j], 0.0f);
+  for (int t = 0; t < n; t += 16) {
+    for (int i = threadIdx.x; i < 1024; i += 128) {
+      as[i] = __float2half(a[(blockIdx.y * 64 + i / 16) * n + t + i % 16]);
+      bs[i] = __float2half(a[(t + i / 64) * n + blockIdx.x * 64 + i % 64]);
+    }
+    __syncthreads();
+    wmma::load_matrix_sync(x, as + warp * 256, 16);
+    for (int j = 0; j < 4; ++j) {
+      wmma::load_matrix_sync(y, bs + 16 * j, 64);
+      wmma::mma_sync(sum[j], x, y, sum[j]);
+    }
+    __syncthreads();
+  }
+  for (int j = 0; j < 4; ++j)
+    wmma::store_matrix_sync(c + (blockIdx.y * 64 + warp * 16) * n + blockIdx.x * 64 + 16 * j, sum[j], n, wmma::mem_row_major);
+}
 extern "C" __global__ void nothing(const float* a, float* c, int n) {}
 )";
 
@@ -173,6 +199,7 @@ int main(int argc, char** argv) {
       {"fma_loop", {8}, {256}, 500, true},          {"matmul", {16, 16}, {16, 16}, 256, true},
       {"register_tiles", {4, 4}, {256}, 256, true}, {"softmax", {64}, {256}, 4096, false},
       {"divergent", {256}, {256}, 200, false},      {"histogram", {4}, {256}, 100000, false},
+      {"tensor_cores", {4, 4}, {128}, 256, false},
   };
   fmt::print("{} ({})\n{:<16}{:>10}{:>14}{:>12}{:>12}{:>12}\n", device->info().name,
              device->info().driver, "kernel", "schedule", "lane instr.", "cpu ms", "M/s",

@@ -47,6 +47,17 @@ uint64_t prmt_reference(uint64_t a, uint64_t b, uint64_t c) {
   return result;
 }
 
+uint64_t differences_reference(uint64_t a, uint64_t b, bool is_signed, bool sum, uint64_t c) {
+  uint64_t packed = 0;
+  for (int i = 0; i < 4; ++i) {
+    const auto x = static_cast<uint8_t>(a >> (8 * i)), y = static_cast<uint8_t>(b >> (8 * i));
+    const int difference = is_signed ? static_cast<int8_t>(x) - static_cast<int8_t>(y) : x - y;
+    packed |= uint64_t{static_cast<uint8_t>(std::abs(difference))} << (8 * i);
+    c += static_cast<uint64_t>(std::abs(difference));
+  }
+  return sum ? u(c) : packed;
+}
+
 using A = uint64_t;
 const Case kCases[] = {
     // Integer arithmetic.
@@ -158,6 +169,18 @@ const Case kCases[] = {
     {"bfind.shiftamt.u32 %r0, %r1;", 'r',
      [](A a, A, A) { return u(a) == 0 ? A{0xffffffffu} : A(std::countl_zero(u(a))); }},
     {"prmt.b32 %r0, %r1, %r2, %r3;", 'r', prmt_reference},
+    {"vabsdiff4.u32.u32.u32 %r0, %r1, %r2, %r3;", 'r',
+     [](A a, A b, A) { return differences_reference(a, b, false, false, 0); }},
+    {"vabsdiff4.u32.s32.s32 %r0, %r1, %r2, %r3;", 'r',
+     [](A a, A b, A) { return differences_reference(a, b, true, false, 0); }},
+    {"vabsdiff4.u32.u32.u32.add %r0, %r1, %r2, %r3;", 'r',
+     [](A a, A b, A c) { return differences_reference(a, b, false, true, c); }},
+    {"{ .reg .b16 x; mov.b16 x, {%h1, 7}; mov.b16 %h0, x; }", 'h',
+     [](A a, A, A) { return A{h((a & 255) | 7 << 8)}; }},
+    {"{ .reg .b128 x, y; mov.b128 x, {%l1, %l2}; mov.b128 {%l0, _}, x; }", 'l',
+     [](A a, A, A) { return a; }},
+    {"{ .reg .b128 x; .reg .b64 low; mov.b128 x, {%l1, %l2}; mov.b128 {low, %l0}, x; }", 'l',
+     [](A, A b, A) { return b; }},
     {"dp4a.s32.s32 %r0, %r1, %r2, %r3;", 'r',
      [](A a, A b, A c) {
        int32_t t = s(c);

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "evaluator/device/virtual/block.h"
+#include "evaluator/device/virtual/cluster.h"
 
 namespace assay::virtual_gpu {
 namespace {
@@ -41,12 +42,18 @@ std::byte* place(Warp& warp, const Op& op, int lane, uint64_t address, uint32_t 
   switch (region->kind) {
     case Region::Kind::memory:
       break;
-    case Region::Kind::shared:
-      begin = kSharedBase;
+    case Region::Kind::shared: {
+      const Block* owner = owner_of(warp, offset);
+      if (owner == nullptr) {
+        fault = {offset, bytes, write, false, false, Space::shared};
+        return refuse();
+      }
+      begin = (offset & ~kRankOffsetMask) + kSharedBase;
       size = warp.shared_bytes;
-      host = warp.shared;
+      host = owner->shared;
       access.tracked |= warp.track;
       break;
+    }
     case Region::Kind::local:
       size = warp.local_top;
       host = warp.local.data() + size_t{warp.local_stride} * static_cast<size_t>(lane);

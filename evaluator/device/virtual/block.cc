@@ -37,6 +37,11 @@ void prepare_storage(Block& block, const Launch& launch) {
   }
 }
 
+/// Shared memory is watched in the natural order of blocks, and where no other block can reach it.
+bool is_tracked(const Launch& launch) {
+  return launch.schedule_seed == 0 && launch.shared_bytes() > 0 && launch.cluster.count() == 1;
+}
+
 void begin_warp(Warp& warp, Block& block, uint32_t index) {
   const Launch& launch = *block.launch;
   warp.block = &block;
@@ -44,13 +49,14 @@ void begin_warp(Warp& warp, Block& block, uint32_t index) {
   warp.slots = launch.space->slots();
   warp.shared = block.shared;
   warp.shared_bytes = launch.shared_bytes();
-  warp.track = launch.schedule_seed == 0 && warp.shared_bytes > 0;
+  warp.track = is_tracked(launch);
   warp.parameters = launch.parameters.data();
   warp.parameter_bytes = static_cast<uint32_t>(launch.parameters.size());
   const uint32_t first = index * kLanes;
   const uint32_t lanes = std::min<uint32_t>(kLanes, block.threads - first);
   warp.present = lanes == kLanes ? kAllLanes : (1u << lanes) - 1;
   warp.live = warp.present;
+  warp.cluster_arrived = 0;
   for (uint32_t lane = 0; lane < kLanes; ++lane) {
     const uint32_t thread = first + lane;
     warp.tid[0][lane] = thread % launch.block.x;
@@ -67,7 +73,36 @@ void begin_warp(Warp& warp, Block& block, uint32_t index) {
   make_frame(warp, *launch.program->entry, nullptr, warp.splits[0]);
 }
 
-/// No warp can run and not all are done.
+std::string what_it_waits_for(const Split& split) {
+  switch (split.state) {
+    case Split::State::barrier:
+      return fmt::format(
+          "waits at barrier {} for threads that can never arrive: every thread of the block waits "
+          "or has exited",
+          split.barrier);
+    case Split::State::cluster:
+      return "waits at the cluster's barrier for threads that can never arrive: every thread of "
+             "the cluster waits or has exited";
+    default:
+      return "waits for other threads of its warp that can never arrive";
+  }
+}
+
+/// Block and rank coordinates of block number `order`.
+void place_block(Block& block, const Launch& launch, uint64_t order) {
+  const Dim3 grid = launch.grid, cluster = launch.cluster;
+  const uint64_t number = cluster_number(launch, order / cluster.count());
+  block.rank = static_cast<uint32_t>(order % cluster.count());
+  const uint64_t columns = grid.x / cluster.x, rows = grid.y / cluster.y;
+  block.ctaid[0] = static_cast<uint32_t>(number % columns * cluster.x + block.rank % cluster.x);
+  block.ctaid[1] = static_cast<uint32_t>(number / columns % rows * cluster.y +
+                                         block.rank / cluster.x % cluster.y);
+  block.ctaid[2] = static_cast<uint32_t>(number / columns / rows * cluster.z +
+                                         block.rank / cluster.x / cluster.y);
+}
+
+}  // namespace
+
 void raise_deadlock(Block& block) {
   for (auto& warp : block.warps) {
     for (const Split& split : warp->splits) {
@@ -75,33 +110,31 @@ void raise_deadlock(Block& block) {
       warp->rows = split.frame->rows;
       const Op& op = split.frame->code->ops[split.pc];
       raise(*warp, op, __builtin_ctz(split.mask), Fault::Kind::divergent_barrier,
-            split.state == Split::State::barrier
-                ? fmt::format("waits at barrier {} for threads that can never arrive: every thread "
-                              "of the block waits or has exited",
-                              split.barrier)
-                : std::string("waits for other threads of its warp that can never arrive"));
+            what_it_waits_for(split));
       return;
     }
   }
 }
 
-}  // namespace
+bool any_ready(const Block& block) {
+  return std::ranges::any_of(block.warps,
+                             [](const auto& warp) { return warp->state == WarpState::ready; });
+}
 
-void begin_block(Block& block, Launch& launch, uint64_t order) {
+void begin_block(Block& block, Launch& launch, Cluster& cluster, uint64_t order) {
   block.launch = &launch;
+  block.cluster = &cluster;
   block.order = order;
-  const uint64_t number = block_number(launch, order);
-  block.ctaid[0] = static_cast<uint32_t>(number % launch.grid.x);
-  block.ctaid[1] = static_cast<uint32_t>(number / launch.grid.x % launch.grid.y);
-  block.ctaid[2] = static_cast<uint32_t>(number / launch.grid.x / launch.grid.y);
+  place_block(block, launch, order);
   block.threads = static_cast<uint32_t>(launch.block.count());
   block.exited = 0;
   block.clock = 0;
   block.barriers = {};
   block.fault.reset();
   block.failed = false;
+  block.done = false;
   prepare_storage(block, launch);
-  if (launch.schedule_seed == 0 && launch.shared_bytes() > 0) {
+  if (is_tracked(launch)) {
     block.shadow.begin(launch.shared_bytes());
     block.races = launch.program->only_block_barriers;
   }
@@ -122,7 +155,6 @@ void begin_block(Block& block, Launch& launch, uint64_t order) {
 BlockState run_block(Block& block) {
   const Launch& launch = *block.launch;
   const Executor& build = executor();
-  bool any_ready = false;
   bool all_done = true;
   for (const uint32_t index : block.warp_order) {
     Warp& warp = *block.warps[index];
@@ -134,19 +166,9 @@ BlockState run_block(Block& block) {
       block.clock += warp.clock - begin;
       if (result == RunResult::fault) return BlockState::failed;
     }
-    any_ready |= warp.state == WarpState::ready;
     all_done &= warp.state == WarpState::done;
   }
-  if (all_done) return BlockState::done;
-  if (!any_ready) {
-    // A warp may have woken others that came before it in this round.
-    for (const auto& warp : block.warps) any_ready |= warp->state == WarpState::ready;
-    if (!any_ready) {
-      raise_deadlock(block);
-      return BlockState::failed;
-    }
-  }
-  return BlockState::running;
+  return all_done ? BlockState::done : BlockState::running;
 }
 
 }  // namespace assay::virtual_gpu

@@ -27,6 +27,8 @@ struct Launch {
   AddressSpace* space = nullptr;
   std::string kernel;  // as messages call it
   Dim3 grid, block;
+  Dim3 cluster;  // blocks; (1,1,1) without clusters
+  bool explicit_cluster = false;
   uint32_t dynamic_shared_bytes = 0;
   std::vector<std::byte> parameters;
   uint64_t workspace = 0;  // of a cooperative launch: what %envreg1 and %envreg2 say
@@ -58,8 +60,12 @@ struct Barrier {
   bool in_use = false;
 };
 
+struct Cluster;
+
 struct Block {
   Launch* launch = nullptr;
+  Cluster* cluster = nullptr;
+  uint32_t rank = 0;   // in the cluster
   uint64_t order = 0;  // position in the launch's order
   uint32_t ctaid[3] = {0, 0, 0};
   uint32_t threads = 0;
@@ -75,14 +81,20 @@ struct Block {
   std::array<SharedPattern, 8> patterns;
   std::optional<Fault> fault;
   bool failed = false;
+  bool done = false;
 };
 
-/// Prepares `block` (new or used before by the same launch) to run block number `order`.
-void begin_block(Block& block, Launch& launch, uint64_t order);
+/// Prepares `block` (new or used before by the same launch) to run as number `order`. Blocks of a
+/// cluster follow each other in this order.
+void begin_block(Block& block, Launch& launch, Cluster& cluster, uint64_t order);
 
 enum class BlockState : uint8_t { running, done, failed };
 /// Lets every warp run for a slice.
 BlockState run_block(Block& block);
+/// Whether any warp of the block can run.
+bool any_ready(const Block& block);
+/// For a block that is not done, while no warp of its cluster can run.
+void raise_deadlock(Block& block);
 
 // Control operations: what the main loop of a warp leaves to warp.cc and barrier.cc.
 

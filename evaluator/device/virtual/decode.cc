@@ -28,6 +28,7 @@ namespace assay::virtual_gpu {
 namespace {
 
 constexpr uint32_t kMaximumFrameBytes = 16u << 20;
+constexpr const char* kFrameTooLarge = "a function with more than 16 MiB of registers a warp";
 
 uint32_t log2_width(uint32_t width) {
   return width == 0 ? 0 : static_cast<uint32_t>(std::countr_zero(width));
@@ -152,6 +153,7 @@ FunctionDecoder::Family FunctionDecoder::family_of(std::string_view name) {
       {"prmt", &D::permute_bytes},
       {"dp4a", &D::dot_product},
       {"dp2a", &D::dot_product},
+      {"vabsdiff4", &D::byte_differences},
       {"abs", &D::sign_operation},
       {"neg", &D::sign_operation},
       {"szext", &D::extend_bits},
@@ -189,6 +191,8 @@ FunctionDecoder::Family FunctionDecoder::family_of(std::string_view name) {
       {"redux", &D::reduce},
       {"activemask", &D::active_mask},
       {"elect", &D::elect},
+      {"mapa", &D::map_address},
+      {"getctarank", &D::rank_of_address},
       {"bar", &D::barrier},
       {"barrier", &D::barrier},
       {"ldmatrix", &D::load_matrix},
@@ -225,7 +229,7 @@ uint32_t FunctionDecoder::allocate_row(uint32_t width, bool listed) {
   frame_bytes_ = (frame_bytes_ + alignment - 1) / alignment * alignment;
   const uint32_t offset = frame_bytes_;
   if (frame_bytes_ > kMaximumFrameBytes) {
-    problem_ = "a function with more than 16 MiB of registers a warp";
+    problem_ = kFrameTooLarge;
     return kTrueRow;
   }
   frame_bytes_ += bytes;
@@ -237,9 +241,7 @@ uint32_t FunctionDecoder::row_of_register(uint32_t reg) {
   uint32_t& place = register_rows_[reg];
   if (place == kNone) {
     const Type type = function_.registers[reg];
-    if (type == Type::b128) refuse("128-bit registers");
-    const uint32_t bytes = std::min(bytes_of(type), 8u);
-    place = allocate_row(type == Type::pred ? 0 : std::max(bytes, 2u), true);
+    place = allocate_row(type == Type::pred ? 0 : std::max(bytes_of(type), 2u), true);
   }
   return place;
 }
@@ -289,8 +291,7 @@ std::optional<int64_t> FunctionDecoder::integer(const Operand& operand) const {
   return operand.value;
 }
 
-uint32_t FunctionDecoder::source(size_t index, Type type) {
-  const Operand& from = operand(index);
+uint32_t FunctionDecoder::source(const Operand& from, Type type) {
   if (from.kind == Operand::Kind::real64 && (type == Type::f32 || type == Type::tf32)) {
     const auto narrowed = static_cast<float>(std::bit_cast<double>(from.value));
     return constant(std::bit_cast<uint32_t>(narrowed), 4);
@@ -303,6 +304,10 @@ uint32_t FunctionDecoder::source(size_t index, Type type) {
 }
 
 uint32_t FunctionDecoder::source(const Operand& from, uint32_t width) {
+  if (width > 8 && from.kind != Operand::Kind::reg) {
+    refuse("128-bit operands that are no registers");
+    return kTrueRow;
+  }
   switch (from.kind) {
     case Operand::Kind::integer:
     case Operand::Kind::real32:
@@ -320,8 +325,8 @@ uint32_t FunctionDecoder::source(const Operand& from, uint32_t width) {
   const uint32_t own = register_width(from);
   const uint32_t place = row_of_register(from.reg);
   if (own == width) return place;
-  if (own == 0) {
-    refuse("a predicate where a value is expected");
+  if (own == 0 || own > 8 || width > 8) {
+    refuse(own == 0 ? "a predicate where a value is expected" : "a 128-bit register");
     return kTrueRow;
   }
   const uint32_t resized = temporary(width);
@@ -335,22 +340,32 @@ uint32_t FunctionDecoder::predicate(const Operand& from, bool& inverted) {
   if (from.kind == Operand::Kind::reg && register_width(from) == 0) {
     return row_of_register(from.reg);
   }
-  if (from.kind == Operand::Kind::name && from.name == "%is_explicit_cluster") {
-    return constant(0, 0);
+  if (from.kind == Operand::Kind::name) {
+    const auto known = virtual_gpu::special_register(from.name);
+    if (known && known->width == 0) {
+      Op& op = emit_handler(read_special);
+      op.r[0] = temporary(0);
+      op.imm = static_cast<int64_t>(known->which);
+      return op.r[0];
+    }
   }
   refuse("an operand that is no predicate");
   return kTrueRow;
 }
 
 uint32_t FunctionDecoder::destination(const Operand& to, uint32_t width, bool sign_extend) {
-  if (to.kind == Operand::Kind::sink) return temporary(width);
+  if (to.kind == Operand::Kind::sink && width <= 8) return temporary(width);
   const uint32_t own = register_width(to);
   if (to.kind != Operand::Kind::reg || own == 0) {
     refuse("a destination that is no register of a value");
-    return temporary(width);
+    return kTrueRow;
   }
   const uint32_t place = row_of_register(to.reg);
   if (own == width) return place;
+  if (own > 8 || width > 8) {
+    refuse("a 128-bit register");
+    return kTrueRow;
+  }
   const uint32_t narrow = temporary(width);
   extensions_.push_back({place, own, narrow, width, sign_extend});
   return narrow;
@@ -499,6 +514,10 @@ void FunctionDecoder::declare_blobs() {
     Blob blob;
     blob.bytes = static_cast<uint32_t>(std::min<uint64_t>(variable.bytes, 65536));
     if (variable.bytes > blob.bytes) problem_ = "a function parameter of more than 64 KiB";
+    if (frame_bytes_ > kMaximumFrameBytes) {
+      problem_ = kFrameTooLarge;
+      blob.bytes = 0;
+    }
     blob.stride = (blob.bytes + 15) / 16 * 16;
     frame_bytes_ = (frame_bytes_ + 63) / 64 * 64;
     blob.offset = frame_bytes_;
@@ -875,6 +894,17 @@ std::vector<uint32_t> reachable(const ParsedModule& module, const Function& kern
   return order;
 }
 
+/// Whether a function can reach itself: those without callees left are removed until none is.
+bool has_cycle(std::map<uint32_t, std::vector<uint32_t>> callees) {
+  for (bool removed = true; removed;) {
+    removed = std::erase_if(callees, [&](const auto& entry) {
+                return std::ranges::none_of(entry.second,
+                                            [&](uint32_t to) { return callees.contains(to); });
+              }) > 0;
+  }
+  return !callees.empty();
+}
+
 }  // namespace
 
 std::unique_ptr<Program> decode(const ParsedModule& module, const Function& kernel,
@@ -895,9 +925,14 @@ std::unique_ptr<Program> decode(const ParsedModule& module, const Function& kern
   }
   program->parameter_bytes = static_cast<uint32_t>(std::min<uint64_t>(parameter_bytes, 1u << 20));
   for (const uint32_t index : functions) program->codes[index] = std::make_unique<Code>();
+  std::map<uint32_t, std::vector<uint32_t>> callees;
   for (const uint32_t index : functions) {
-    FunctionDecoder(*program, module.functions[index], *program->codes[index], symbols).run();
+    FunctionDecoder decoder(*program, module.functions[index], *program->codes[index], symbols);
+    decoder.run();
+    callees[index] = decoder.reached();
+    program->recursive |= decoder.calls_pointers();
   }
+  program->recursive |= has_cycle(callees);
   program->entry = program->codes[functions.front()].get();
   return program;
 }

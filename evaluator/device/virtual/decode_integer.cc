@@ -555,6 +555,36 @@ bool FunctionDecoder::dot_product() {
   return true;
 }
 
+/// The absolute differences of four bytes each, or (mode bit 0) c plus their sum. Bits 1 and 2: the
+/// bytes of a and b are signed.
+uint64_t byte_differences_lane(uint64_t a, uint64_t b, uint64_t c, uint64_t mode) {
+  const auto byte = [](uint64_t word, int i, bool is_signed) {
+    const auto bits = static_cast<uint8_t>(word >> (8 * i));
+    return is_signed ? int{static_cast<int8_t>(bits)} : int{bits};
+  };
+  uint32_t packed = 0;
+  auto sum = static_cast<uint32_t>(c);
+  for (int i = 0; i < 4; ++i) {
+    const auto difference =
+        static_cast<uint32_t>(std::abs(byte(a, i, (mode & 2) != 0) - byte(b, i, (mode & 4) != 0)));
+    packed |= difference << (8 * i);
+    sum += difference;
+  }
+  return (mode & 1) != 0 ? sum : packed;
+}
+
+bool FunctionDecoder::byte_differences() {
+  const Type d_type = modifiers_.take_type();
+  const Type a_type = modifiers_.take_type(), b_type = modifiers_.take_type();
+  const auto is_word = [](Type type) { return type == Type::u32 || type == Type::s32; };
+  if (d_type != Type::u32 || !is_word(a_type) || !is_word(b_type)) return false;
+  const uint64_t mode =
+      (modifiers_.take("add") ? 1 : 0) | (is_signed(a_type) ? 2 : 0) | (is_signed(b_type) ? 4 : 0);
+  emit_scalar(byte_differences_lane, mode, {destination(0, 4), 4},
+              {{source(1, 4), 4}, {source(2, 4), 4}, {source(3, 4), 4}});
+  return true;
+}
+
 bool FunctionDecoder::sign_operation() {
   const bool absolute = modifiers_.name() == "abs";
   const Type type = modifiers_.take_type();

@@ -5,6 +5,7 @@
 #include "evaluator/device/virtual/decoder.h"
 #include "evaluator/device/virtual/memory_ops.h"
 #include "evaluator/device/virtual/scalar.h"
+#include "evaluator/device/virtual/wide.h"
 
 namespace assay::virtual_gpu {
 namespace {
@@ -125,9 +126,9 @@ bool FunctionDecoder::take_memory_modifiers(Space& space, bool& soft) {
   modifiers_.take("relaxed");  // after .mmio
   modifiers_.take_one({"cta", "cluster", "gpu", "sys"});
   soft = ordering > 0;
-  constexpr Space kSpaces[] = {Space::global,    Space::shared,    Space::shared,
-                               Space::shared,    Space::local,     Space::constant,
-                               Space::parameter, Space::parameter, Space::parameter};
+  constexpr Space kSpaces[] = {Space::global,         Space::shared,    Space::shared,
+                               Space::shared_cluster, Space::local,     Space::constant,
+                               Space::parameter,      Space::parameter, Space::parameter};
   const int which = modifiers_.take_one({"global", "shared", "shared::cta", "shared::cluster",
                                          "local", "const", "param", "param::entry", "param::func"});
   space = which < 0 ? Space::generic : kSpaces[which];
@@ -210,12 +211,15 @@ bool FunctionDecoder::load_or_store(bool is_store) {
     }
   }
   if (named_parameter) return parameter_access(is_store, memory, *move, bytes, used);
-  if (space == Space::parameter) {
-    // Through a register: an address within the kernel's parameters.
-    if (is_store || !function_.is_kernel) return refuse("a parameter through a register");
+  if (space == Space::parameter || space == Space::shared_cluster) {
+    // By their generic address; of parameters, that is one through a register.
+    const bool parameter = space == Space::parameter;
+    if (parameter && (is_store || !function_.is_kernel)) {
+      return refuse("a parameter through a register");
+    }
     const uint32_t generic = temporary(8);
-    const uint64_t window = symbols_.space->window(Region::Kind::parameter).address;
-    emit(OpCode::add64, {generic, place.row, constant(window, 8)});
+    const auto kind = parameter ? Region::Kind::parameter : Region::Kind::shared;
+    emit(OpCode::add64, {generic, place.row, constant(symbols_.space->window(kind).address, 8)});
     place.row = generic;
   }
   OpCode code = is_store ? OpCode::store_global : OpCode::load_global;
@@ -278,23 +282,71 @@ bool FunctionDecoder::atomic() {
   for (const std::string_view candidate : names) {
     if (name.empty() && modifiers_.take(candidate)) name = candidate;
   }
+  const int vector = modifiers_.take_one({"v2", "v4", "v8"});
   const Type type = modifiers_.take_type();
+  const bool shared = space == Space::shared || space == Space::shared_cluster;
+  if (space != Space::generic && space != Space::global && !shared) return false;
+  if (type == Type::b128) return vector < 0 && returns && wide_atomic(name, space);
   AtomicInfo info;
   info.update = atomic_update(name, type);
   info.bytes = bytes_of(type);
   if (name.empty() || info.update == nullptr || info.bytes < 2 || info.bytes > 8) return false;
-  if (space != Space::generic && space != Space::global && space != Space::shared) return false;
   const size_t first = returns ? 1 : 0;
   Address place;
   if (!address(operand(first), space, place)) return false;
-  info.shared = space == Space::shared;
+  info.shared = shared;
   info.narrow = place.narrow;
-  info.returns = returns && operand(0).kind != Operand::Kind::sink;
-  if (info.returns && is_used(operand(0).reg)) program_.only_block_barriers = false;
-  const uint32_t b = source(first + 1, type);
-  const uint32_t c = name == "cas" ? source(first + 2, type) : b;
-  const uint32_t d = info.returns ? destination(0, info.bytes) : kTrueRow;
+  const Operand sink;
+  const Operand d = returns ? operand(0) : sink;
+  const Operand b = operand(first + 1);
+  const Operand c = name == "cas" ? operand(first + 2) : b;
+  info.alignment = info.bytes;
+  if (vector < 0) return emit_atomic(info, place, d, b, c, type);
+  // Each element is an atomic operation of its own.
+  const size_t count = size_t{2} << vector;
+  const bool sinks = d.kind == Operand::Kind::sink;
+  if (b.kind != Operand::Kind::vector || b.count != count || name == "cas" ||
+      (!sinks && (d.kind != Operand::Kind::vector || d.count != count))) {
+    return refuse("a vector of another length");
+  }
+  info.alignment = static_cast<uint32_t>(count * info.bytes);
+  for (size_t i = 0; i < count; ++i) {
+    const Operand value = elements(b)[i];
+    if (!emit_atomic(info, place, sinks ? sink : elements(d)[i], value, value, type)) return false;
+    place.offset += info.bytes;
+    info.alignment = info.bytes;
+  }
+  return true;
+}
+
+bool FunctionDecoder::emit_atomic(const AtomicInfo& info, const Address& place, const Operand& d,
+                                  const Operand& b, const Operand& c, Type type) {
+  AtomicInfo own = info;
+  own.returns = d.kind != Operand::Kind::sink;
+  if (own.returns && d.kind != Operand::Kind::reg) return refuse("a result of this kind");
+  if (own.returns && is_used(d.reg)) program_.only_block_barriers = false;
+  const uint32_t b_row = source(b, type), c_row = source(c, type);
+  const uint32_t d_row = own.returns ? destination(d, own.bytes) : kTrueRow;
   Op& op = emit_handler(run_atomic);
+  op.r = {d_row, b_row, c_row, 0, place.row, 0};
+  op.imm = place.offset;
+  op.table = keep(own);
+  op.flags = kSoftAccess;
+  return true;
+}
+
+bool FunctionDecoder::wide_atomic(std::string_view name, Space space) {
+  if (name != "cas" && name != "exch") return false;
+  WideAtomicInfo info;
+  info.compare = name == "cas";
+  info.shared = space == Space::shared || space == Space::shared_cluster;
+  Address place;
+  if (!address(operand(1), space, place)) return false;
+  info.narrow = place.narrow;
+  program_.only_block_barriers = false;
+  const uint32_t b = source(2, 16), c = info.compare ? source(3, 16) : b;
+  const uint32_t d = destination(0, 16);
+  Op& op = emit_handler(run_wide_atomic);
   op.r = {d, b, c, 0, place.row, 0};
   op.imm = place.offset;
   op.table = keep(info);

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <bit>
 
+#include "evaluator/device/virtual/cluster.h"
 #include "evaluator/device/virtual/decoder.h"
 #include "evaluator/device/virtual/scalar.h"
 #include "evaluator/device/virtual/warp.h"
+#include "evaluator/device/virtual/wide.h"
 
 namespace assay::virtual_gpu {
 namespace {
@@ -186,13 +188,25 @@ const std::initializer_list<std::string_view> kCompareNames = {
     "eq", "ne",  "lt",  "le",  "gt",  "ge",  "lo",  "ls",  "hi",
     "hs", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"};
 
+// Op::width of isspacep.
+constexpr uint8_t kIsConstant = 1;
+constexpr uint8_t kIsOwnShared = 2;
+
 bool is_space_lane(Warp& warp, const Op& op, uint32_t mask) {
   const uint64_t* address = row<uint64_t>(warp, op.r[1]);
   uint32_t bits = 0;
   for (uint32_t lane = 0; lane < kLanes; ++lane) {
     const Region* region = region_at(warp.slots, address[lane]);
+    // What is nowhere counts as global.
     const auto kind = region != nullptr ? region->kind : Region::Kind::memory;
-    bits |= static_cast<uint32_t>(kind == static_cast<Region::Kind>(op.imm)) << lane;
+    bool inside = kind == static_cast<Region::Kind>(op.imm);
+    if (kind == Region::Kind::memory) {
+      inside &= (region != nullptr && region->read_only) == (op.width == kIsConstant);
+    }
+    if (kind == Region::Kind::shared && op.width == kIsOwnShared) {
+      inside &= (address[lane] - region->address) >> kRankBits == 0;
+    }
+    bits |= static_cast<uint32_t>(inside) << lane;
   }
   uint32_t& d = *row<uint32_t>(warp, op.r[0]);
   d = (d & ~mask) | (bits & mask);
@@ -232,10 +246,18 @@ bool FunctionDecoder::pack_or_unpack() {
   const bool unpack = operand(0).kind == Operand::Kind::vector;
   const auto parts = elements(operand(unpack ? 0 : 1));
   const auto count = static_cast<uint32_t>(parts.size());
-  if (width > 8 || (count != 2 && count != 4) || width / count < 2) {
+  const bool bytes = width == 2 && count == 2 && !unpack;
+  if (width == 16 && count == 2) return pack_or_unpack_wide(parts, unpack);
+  if (width > 8 || (count != 2 && count != 4) || (width / count < 2 && !bytes)) {
     return refuse("a vector of this shape");
   }
   const uint32_t part = width / count;
+  if (bytes) {
+    const uint32_t low = source(parts[0], 2), high = source(parts[1], 2);
+    emit_scalar([](uint64_t a, uint64_t b, uint64_t, uint64_t) { return (a & 255) | b << 8; }, 0,
+                {destination(0, 2), 2}, {{low, 2}, {high, 2}});
+    return true;
+  }
   if (unpack) {
     const uint32_t a = source(1, width);
     for (uint32_t i = 0; i < count; ++i) {
@@ -265,6 +287,18 @@ bool FunctionDecoder::pack_or_unpack() {
   emit(OpCode::join_16_32, {low, places[0], places[1]});
   emit(OpCode::join_16_32, {high, places[2], places[3]});
   emit(OpCode::join_32_64, {d, low, high});
+  return true;
+}
+
+bool FunctionDecoder::pack_or_unpack_wide(std::span<const Operand> parts, bool unpack) {
+  if (unpack) {
+    const uint32_t a = source(1, 16);
+    const uint32_t low = destination(parts[0], 8), high = destination(parts[1], 8);
+    emit_handler(run_wide_split).r = {low, high, a, 0, 0, 0};
+    return true;
+  }
+  const uint32_t low = source(parts[0], 8), high = source(parts[1], 8), d = destination(0, 16);
+  emit_handler(run_wide_join).r = {d, low, high, 0, 0, 0};
   return true;
 }
 
@@ -356,18 +390,19 @@ bool FunctionDecoder::convert_address() {
 }
 
 bool FunctionDecoder::is_space() {
-  const int space = modifiers_.take_one(
-      {"global", "const", "shared", "shared::cta", "local", "param", "param::entry"});
+  const int space = modifiers_.take_one({"global", "const", "shared", "shared::cta",
+                                         "shared::cluster", "local", "param", "param::entry"});
   if (space < 0) return false;
   const Region::Kind kind = space <= 1   ? Region::Kind::memory
-                            : space <= 3 ? Region::Kind::shared
-                            : space == 4 ? Region::Kind::local
+                            : space <= 4 ? Region::Kind::shared
+                            : space == 5 ? Region::Kind::local
                                          : Region::Kind::parameter;
   const uint32_t a = source(1, 8);
   Op& op = emit_handler(is_space_lane);
   op.r[0] = predicate_destination(operand(0));
   op.r[1] = a;
   op.imm = static_cast<int64_t>(kind);
+  op.width = space == 1 ? kIsConstant : space == 2 || space == 3 ? kIsOwnShared : uint8_t{0};
   return true;
 }
 

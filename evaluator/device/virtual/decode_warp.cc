@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "evaluator/device/virtual/cluster.h"
 #include "evaluator/device/virtual/decoder.h"
 #include "evaluator/device/virtual/scalar.h"
 #include "evaluator/device/virtual/warp_ops.h"
@@ -143,16 +144,11 @@ bool FunctionDecoder::barrier() {
     return true;
   }
   if (modifiers_.take("cluster")) {
-    // A launch without clusters has clusters of one block.
     const int part = modifiers_.take_one({"arrive", "wait"});
     modifiers_.take_one({"release", "relaxed", "acquire"});
     modifiers_.take("aligned");
     if (part < 0) return false;
-    if (part == 0) return no_operation();
-    Op& op = emit(Control::barrier);
-    op.r[1] = constant(0, 4);
-    op.vector = 0;
-    op.imm = static_cast<int64_t>(BarrierKind::sync);
+    emit(part == 0 ? Control::cluster_arrive : Control::cluster_wait);
     program_.only_block_barriers = false;
     return true;
   }
@@ -186,6 +182,29 @@ bool FunctionDecoder::barrier() {
   op.vector = counted;
   op.width = inverted;
   op.imm = static_cast<int64_t>(kind) | (aligned ? kAlignedBarrier : 0);
+  return true;
+}
+
+bool FunctionDecoder::map_address() {
+  const bool generic = !modifiers_.take("shared::cluster");
+  const uint32_t width = bytes_of(modifiers_.take_type());
+  if (width != 4 && width != 8) return false;
+  const uint32_t a = source(1, 8), rank = source(2, 4);
+  const uint32_t wide = temporary(8), d = destination(0, width);
+  Op& op = emit_handler(run_map_address);
+  op.r = {wide, a, rank, 0, 0, 0};
+  op.imm = generic;
+  emit_resize(d, width, wide, 8, false);
+  return true;
+}
+
+bool FunctionDecoder::rank_of_address() {
+  const bool generic = !modifiers_.take("shared::cluster");
+  if (modifiers_.take_type() == Type::none) return false;
+  const uint32_t a = source(1, 8), d = destination(0, 4);
+  Op& op = emit_handler(run_rank_of_address);
+  op.r = {d, a, 0, 0, 0, 0};
+  op.imm = generic;
   return true;
 }
 
@@ -397,7 +416,9 @@ bool FunctionDecoder::wmma() {
     if (*type == MmaType::s32 && k == 32) operation.a = operation.b = MmaType::s4;
     if (*type == MmaType::s32 && k == 128) operation.a = operation.b = MmaType::b1;
   }
-  operation.a_row = operation.b_row = move.row_major;
+  // What the product will ask of the other factor does not matter here.
+  operation.a_row = matrix == 0 ? move.row_major : true;
+  operation.b_row = matrix == 1 ? move.row_major : false;
   if (!supported(operation)) return refuse("this combination of shape and type");
   move.wide = *type == MmaType::f64;
   const size_t first = move.store ? 1 : 0;
@@ -414,6 +435,7 @@ bool FunctionDecoder::wmma() {
   for (const Operand& element : list) {
     move.rows.push_back(move.store ? source(element, width) : destination(element, width));
   }
+  move.place_units();
   Op& op = emit_warp_sync(run_wmma_move, constant(kAllLanes, 4));
   op.r[0] = stride;
   op.r[4] = place.row;

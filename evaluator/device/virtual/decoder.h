@@ -65,7 +65,8 @@ class FunctionDecoder {
   /// The row that holds an operand as `width` bytes a lane (2, 4, 8).
   uint32_t source(const Operand& operand, uint32_t width);
   uint32_t source(size_t index, uint32_t width) { return source(operand(index), width); }
-  uint32_t source(size_t index, Type type);
+  uint32_t source(const Operand& operand, Type type);
+  uint32_t source(size_t index, Type type) { return source(operand(index), type); }
   /// A predicate's row; `inverted` says whether it is to be read inverted.
   uint32_t predicate(const Operand& operand, bool& inverted);
   /// The row to write; where the register is wider, the value is extended after the instruction.
@@ -155,6 +156,7 @@ class FunctionDecoder {
   bool bit_count();
   bool permute_bytes();
   bool dot_product();
+  bool byte_differences();  // vabsdiff4
   bool sign_operation();  // abs neg
   bool extend_bits();     // szext bmsk
 
@@ -181,6 +183,7 @@ class FunctionDecoder {
   // decode_move.cc
   bool move();
   bool pack_or_unpack();
+  bool pack_or_unpack_wide(std::span<const Operand> parts, bool unpack);
   bool convert();
   bool convert_address();
   bool is_space();
@@ -201,6 +204,9 @@ class FunctionDecoder {
     int64_t offset = 0;
   };
   bool load_or_store(bool is_store);
+  bool emit_atomic(const AtomicInfo& info, const Address& place, const Operand& d, const Operand& b,
+                   const Operand& c, Type type);
+  bool wide_atomic(std::string_view name, Space space);
   bool take_memory_modifiers(Space& space, bool& soft);
   bool parameter_access(bool is_store, const Operand& memory, Move move, uint32_t element_bytes,
                         std::span<const uint32_t> rows);
@@ -219,6 +225,8 @@ class FunctionDecoder {
   bool reduce();
   bool active_mask();
   bool elect();
+  bool map_address();
+  bool rank_of_address();
   bool barrier();
   bool load_matrix();
   bool store_matrix();

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "evaluator/device/virtual/block.h"
+#include "evaluator/device/virtual/cluster.h"
 
 namespace assay::virtual_gpu {
 namespace {
@@ -32,17 +33,26 @@ std::string bytes_text(uint64_t bytes) {
 std::string where(const Warp& warp, const AddressFault& fault) {
   switch (fault.space) {
     case Space::shared: {
+      // Without clusters no address is meant for another block.
+      const bool may_be_other = warp.block->launch->cluster.count() > 1;
+      const uint64_t rank = may_be_other ? fault.address >> kRankBits : 0;
+      const uint64_t address = rank == 0 ? fault.address : fault.address & kRankOffsetMask;
+      const std::string owner =
+          rank == 0 ? "the block's" : fmt::format("the cluster's block {}'s", rank - 1);
       const uint64_t size = warp.shared_bytes;
-      if (fault.address < kSharedBase) {
-        return fmt::format("{} before the start of the block's shared memory ({})",
-                           bytes_text(kSharedBase - fault.address), bytes_text(size));
+      if (rank != 0 && owner_of(warp, fault.address) == nullptr) {
+        return fmt::format("{} shared memory: there is no such block, or it has exited", owner);
       }
-      const uint64_t at = fault.address - kSharedBase;
+      if (address < kSharedBase) {
+        return fmt::format("{} before the start of {} shared memory ({})",
+                           bytes_text(kSharedBase - address), owner, bytes_text(size));
+      }
+      const uint64_t at = address - kSharedBase;
       if (at + fault.bytes <= size) {
-        return fmt::format("offset {} of the block's shared memory ({})", at, bytes_text(size));
+        return fmt::format("offset {} of {} shared memory ({})", at, owner, bytes_text(size));
       }
-      return fmt::format("{} past the end of the block's shared memory ({})",
-                         at >= size ? bytes_text(at - size) : "partly", bytes_text(size));
+      return fmt::format("{} past the end of {} shared memory ({})",
+                         at >= size ? bytes_text(at - size) : "partly", owner, bytes_text(size));
     }
     case Space::local:
       return fmt::format("offset {} of the thread's local memory ({} in use)", fault.address,

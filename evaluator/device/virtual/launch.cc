@@ -1,9 +1,10 @@
 // Theory of operation
 //
-// Worker threads take blocks in order from a counter and run each to its end, one after the other;
-// a block never moves to another thread. A block that takes very long may be spinning on what a
-// later block has to do, so after some rounds its worker starts further blocks beside it, up to as
-// many as a real device would hold. Blocks of a cooperative launch are all started at once.
+// Worker threads take clusters (most often of one block) in order from a counter and run each to
+// its end, one after the other; a cluster never moves to another thread, and its blocks take turns.
+// A block that takes very long may be spinning on what a later block has to do, so after some
+// rounds its worker starts further clusters beside it, up to as many as a real device would hold.
+// Those of a cooperative launch are all started at once.
 //
 // The first fault in launch order is the one that counts: blocks after it stop, blocks before it
 // finish, so that the same launch reports the same fault on any number of threads.
@@ -15,6 +16,8 @@
 #include <numeric>
 #include <thread>
 
+#include "evaluator/device/virtual/cluster.h"
+
 namespace assay::virtual_gpu {
 namespace {
 
@@ -23,7 +26,7 @@ constexpr uint64_t kWarpCharge = 1024;  // lane instructions that starting a war
 
 struct Shared {
   Launch& launch;
-  uint64_t blocks;
+  uint64_t clusters;
   uint64_t workers;
   bool cooperative;
   std::atomic<uint64_t> next{0};
@@ -57,9 +60,11 @@ bool exhausted(Launch& launch, uint64_t order, uint64_t spent) {
   return true;
 }
 
-uint64_t lanes_of(const Block& block) {
+uint64_t lanes_of(const Cluster& cluster) {
   uint64_t lanes = 0;
-  for (const auto& warp : block.warps) lanes += warp->counters.lane_instructions;
+  for (const auto& block : cluster.blocks) {
+    for (const auto& warp : block->warps) lanes += warp->counters.lane_instructions;
+  }
   return lanes;
 }
 
@@ -69,7 +74,7 @@ class Worker {
 
   void run() {
     while (true) {
-      while (wants_block() && start_block()) {
+      while (wants_cluster() && start_cluster()) {
       }
       if (resident_.empty()) break;
       round();
@@ -79,56 +84,94 @@ class Worker {
 
  private:
   struct Resident {
-    std::unique_ptr<Block> block;
+    std::unique_ptr<Cluster> cluster;
     uint64_t charged = 0;  // lane instructions
     int rounds = 0;
+
+    uint64_t order() const { return cluster->blocks.front()->order; }
   };
 
-  bool wants_block() const {
+  bool wants_cluster() const {
     if (resident_.empty()) return true;
     // As many as the device could hold of the smallest blocks, shared out among the workers.
     const uint64_t limit = uint64_t{shared_.launch.multiprocessors} * 16 / shared_.workers + 1;
-    if (shared_.cooperative) return resident_.size() * shared_.workers < shared_.blocks;
+    if (shared_.cooperative) return resident_.size() * shared_.workers < shared_.clusters;
     return resident_.size() < limit && resident_.back().rounds >= kPatientRounds;
   }
 
-  bool start_block() {
+  bool start_cluster() {
     Launch& launch = shared_.launch;
-    const uint64_t order = shared_.next.fetch_add(1);
-    if (order >= shared_.blocks || order >= launch.fault_order.load() || launch.over) return false;
+    const uint64_t number = shared_.next.fetch_add(1);
+    const uint64_t size = launch.cluster.count();
+    if (number >= shared_.clusters || number * size >= launch.fault_order.load() || launch.over) {
+      return false;
+    }
     Resident resident;
     if (!spare_.empty()) {
-      resident.block = std::move(spare_.back());
+      resident.cluster = std::move(spare_.back());
       spare_.pop_back();
     } else {
-      resident.block = std::make_unique<Block>();
+      resident.cluster = std::make_unique<Cluster>();
+      for (uint64_t rank = 0; rank < size; ++rank) {
+        resident.cluster->blocks.push_back(std::make_unique<Block>());
+      }
     }
-    resident.charged = lanes_of(*resident.block);
-    begin_block(*resident.block, launch, order);
-    pending_ += kWarpCharge * resident.block->warp_order.size();
+    Cluster& cluster = *resident.cluster;
+    resident.charged = lanes_of(cluster);
+    cluster.arrived = 0;
+    for (uint64_t rank = 0; rank < size; ++rank) {
+      Block& block = *cluster.blocks[rank];
+      begin_block(block, launch, cluster, number * size + rank);
+      pending_ += kWarpCharge * block.warp_order.size();
+    }
     resident_.push_back(std::move(resident));
     return true;
   }
 
-  /// One slice for each warp of each resident block.
+  /// One slice for each warp of a cluster. When one of its blocks fails, all of it ends.
+  BlockState run_cluster(Cluster& cluster) {
+    bool all_done = true;
+    for (const auto& block : cluster.blocks) {
+      if (!block->done) {
+        const BlockState state = run_block(*block);
+        if (state == BlockState::failed) return fail(*block);
+        block->done = state == BlockState::done;
+      }
+      all_done &= block->done;
+    }
+    if (all_done) return BlockState::done;
+    // A warp may have woken others that came before it in this round.
+    const auto& blocks = cluster.blocks;
+    if (std::ranges::any_of(blocks, [](const auto& block) { return any_ready(*block); })) {
+      return BlockState::running;
+    }
+    Block& stuck = **std::ranges::find_if(blocks, [](const auto& block) { return !block->done; });
+    raise_deadlock(stuck);
+    return fail(stuck);
+  }
+
+  BlockState fail(const Block& block) {
+    record(shared_.launch, block.order, *block.fault);
+    return BlockState::failed;
+  }
+
+  /// One slice for each warp of each resident cluster.
   void round() {
     Launch& launch = shared_.launch;
     for (size_t i = 0; i < resident_.size();) {
       Resident& resident = resident_[i];
-      Block& block = *resident.block;
-      if (block.order > launch.fault_order.load() || launch.over) {
+      if (resident.order() > launch.fault_order.load() || launch.over) {
         retire(i);
         continue;
       }
-      const BlockState state = run_block(block);
-      const uint64_t lanes = lanes_of(block);
+      const BlockState state = run_cluster(*resident.cluster);
+      const uint64_t lanes = lanes_of(*resident.cluster);
       pending_ += lanes - resident.charged;
       resident.charged = lanes;
       ++resident.rounds;
-      if (state == BlockState::failed) record(launch, block.order, *block.fault);
       // Small blocks share one look at the clock.
       if (pending_ > 1'000'000 || state == BlockState::running) {
-        exhausted(launch, block.order, pending_);
+        exhausted(launch, resident.order(), pending_);
         pending_ = 0;
       }
       if (state == BlockState::running) {
@@ -140,50 +183,54 @@ class Worker {
   }
 
   void retire(size_t index) {
-    spare_.push_back(std::move(resident_[index].block));
+    spare_.push_back(std::move(resident_[index].cluster));
     resident_.erase(resident_.begin() + static_cast<ptrdiff_t>(index));
+  }
+
+  void add_counters(const Block& block) {
+    Counters& to = shared_.launch.counters;
+    for (const auto& warp : block.warps) {
+      const Counters& from = warp->counters;
+      to.lane_instructions += from.lane_instructions;
+      to.warp_instructions += from.warp_instructions;
+      to.load_sectors += from.load_sectors;
+      to.store_sectors += from.store_sectors;
+      to.bank_conflicts += from.bank_conflicts;
+      to.uninitialised_reads += from.uninitialised_reads;
+    }
   }
 
   void collect() {
     Launch& launch = shared_.launch;
     const std::lock_guard lock(launch.mutex);
     launch.used += pending_;
-    for (const auto& block : spare_) {
-      for (const auto& warp : block->warps) {
-        const Counters& from = warp->counters;
-        Counters& to = launch.counters;
-        to.lane_instructions += from.lane_instructions;
-        to.warp_instructions += from.warp_instructions;
-        to.load_sectors += from.load_sectors;
-        to.store_sectors += from.store_sectors;
-        to.bank_conflicts += from.bank_conflicts;
-        to.uninitialised_reads += from.uninitialised_reads;
-      }
+    for (const auto& cluster : spare_) {
+      for (const auto& block : cluster->blocks) add_counters(*block);
     }
   }
 
   Shared& shared_;
   std::vector<Resident> resident_;
-  std::vector<std::unique_ptr<Block>> spare_;
+  std::vector<std::unique_ptr<Cluster>> spare_;
   uint64_t pending_ = 0;  // lane instructions not yet charged
 };
 
 }  // namespace
 
-uint64_t block_number(const Launch& launch, uint64_t order) {
+uint64_t cluster_number(const Launch& launch, uint64_t order) {
   if (launch.schedule_seed == 0) return order;
-  const uint64_t blocks = launch.grid.count();
-  // order * step + seed modulo the number of blocks, the step prime to it.
-  uint64_t step = (launch.schedule_seed * uint64_t{2654435761u} >> 3) % blocks + 1;
-  while (std::gcd(step, blocks) != 1) ++step;
+  const uint64_t clusters = launch.grid.count() / launch.cluster.count();
+  // order * step + seed modulo the number of clusters, the step prime to it.
+  uint64_t step = (launch.schedule_seed * uint64_t{2654435761u} >> 3) % clusters + 1;
+  while (std::gcd(step, clusters) != 1) ++step;
   __extension__ typedef unsigned __int128 Wide;
-  return static_cast<uint64_t>((Wide{order} * step + launch.schedule_seed) % blocks);
+  return static_cast<uint64_t>((Wide{order} * step + launch.schedule_seed) % clusters);
 }
 
 void run_launch(Launch& launch, int threads, bool cooperative) {
-  const uint64_t blocks = launch.grid.count();
-  const auto workers = std::clamp<uint64_t>(blocks, 1, static_cast<uint64_t>(threads));
-  Shared shared{launch, blocks, workers, cooperative};
+  const uint64_t clusters = launch.grid.count() / launch.cluster.count();
+  const auto workers = std::clamp<uint64_t>(clusters, 1, static_cast<uint64_t>(threads));
+  Shared shared{launch, clusters, workers, cooperative};
   if (workers == 1) {
     Worker(shared).run();
     return;

@@ -7,8 +7,8 @@
 
 namespace assay::virtual_gpu {
 
-/// The number of the block that is started as number `order`: a permutation by the schedule seed.
-uint64_t block_number(const Launch& launch, uint64_t order);
+/// The number of the cluster that is started as number `order`: a permutation by the schedule seed.
+uint64_t cluster_number(const Launch& launch, uint64_t order);
 
 /// Runs all blocks on `threads` threads of this process. Afterwards launch.fault, counters and
 /// notes say how it went.

@@ -35,6 +35,25 @@ uint64_t apply(std::byte* p, const AtomicInfo& info, uint64_t b, uint64_t c) {
   }
 }
 
+/// An atomic of one lane in the block's own shared memory, which no other thread of the host
+/// touches. True: a fault.
+bool apply_shared(Warp& warp, const Op& op, int lane, std::byte* p, const AtomicInfo& info,
+                  uint64_t b, uint64_t c) {
+  uint64_t old = 0;
+  memcpy(&old, p, info.bytes);
+  const uint64_t fresh = info.update(old, b, c, 0);
+  if (warp.track) {
+    const auto word = static_cast<uint32_t>(p - warp.shared) / 4;
+    const bool noted =
+        info.bytes == 4 &&
+        warp.block->shadow.note_atomic(word, warp.index, static_cast<uint32_t>(fresh) != old);
+    if (!noted && track_atomic(warp, op, lane, p, &fresh, info.bytes)) return true;
+  }
+  memcpy(p, &fresh, info.bytes);
+  if (info.returns) set_lane_bits(warp, op.r[0], info.bytes, lane, old);
+  return false;
+}
+
 }  // namespace
 
 bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
@@ -47,6 +66,10 @@ bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
     const int lane = std::countr_zero(rest);
     const uint64_t address = address_of(warp, op.r[4], info.narrow, info.shared, op.imm, lane);
+    if (info.alignment > info.bytes && (address & (info.alignment - 1)) != 0) {
+      return raise_address(warp, op, lane,
+                           {address, info.alignment, true, true, false, Space::global});
+    }
     std::byte* p = locate_lane(warp, op, lane, address, info.bytes, true);
     if (p == nullptr) return true;
     const uint64_t b = lane_bits(warp, op.r[1], info.bytes, lane);
@@ -54,13 +77,10 @@ bool run_atomic(Warp& warp, const Op& op, uint32_t mask) {
     if (p >= warp.shared && p < warp.shared + warp.shared_bytes) {
       shared_lanes |= 1u << lane;
       shared.set(lane, p);
-      if (warp.track) {
-        uint64_t old = 0;
-        memcpy(&old, p, info.bytes);
-        const uint64_t fresh = info.update(old, b, c, 0);
-        if (track_atomic(warp, op, lane, p, &fresh, info.bytes)) return true;
-      }
-    } else {
+      if (apply_shared(warp, op, lane, p, info, b, c)) return true;
+      continue;
+    }
+    if (region_at(warp.slots, address)->kind == Region::Kind::memory) {
       global_lanes |= 1u << lane;
       global[lane] = address;
     }

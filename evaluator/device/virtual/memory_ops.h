@@ -12,9 +12,10 @@ namespace assay::virtual_gpu {
 struct AtomicInfo {
   Scalar update = nullptr;  // (old, b, c) -> new
   uint32_t bytes = 4;
-  bool shared = false;   // addresses of shared memory, else generic
-  bool narrow = false;   // 32-bit addresses
-  bool returns = false;  // writes d
+  uint32_t alignment = 4;  // of the address; of a vector's first element the whole vector's
+  bool shared = false;     // addresses of shared memory, else generic
+  bool narrow = false;     // 32-bit addresses
+  bool returns = false;    // writes d
 };
 bool run_atomic(Warp& warp, const Op& op, uint32_t mask);
 

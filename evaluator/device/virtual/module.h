@@ -97,7 +97,7 @@ struct Function {
   std::vector<Variable> results;
   uint32_t max_threads[3] = {0, 0, 0};       // .maxntid; 0: none given
   uint32_t required_threads[3] = {0, 0, 0};  // .reqntid
-  bool needs_cluster = false;
+  uint32_t required_cluster[3] = {0, 0, 0};  // .reqnctapercluster
 
   std::vector<Instruction> instructions;
   std::vector<Operand> operands;

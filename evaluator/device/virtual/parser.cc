@@ -404,7 +404,7 @@ class Parser {
       uint32_t* limits = nullptr;
       if (word == ".maxntid") limits = function.max_threads;
       if (word == ".reqntid") limits = function.required_threads;
-      if (word == ".explicitcluster" || word == ".reqnctapercluster") function.needs_cluster = true;
+      if (word == ".reqnctapercluster") limits = function.required_cluster;
       uint64_t values[3] = {1, 1, 1};
       size_t count = 0;
       while (lexer_.peek().kind == Token::Kind::number) {

@@ -50,7 +50,9 @@ enum class Control : uint8_t {
   call,
   leave,  // ret
   exit,
-  barrier,    // of the block
+  barrier,  // of the block
+  cluster_arrive,
+  cluster_wait,
   warp_sync,  // `run` once all lanes named in row r[5] are here
   yield,      // let other warps run
   external,   // a call of vprintf, __assertfail
@@ -153,6 +155,9 @@ struct Program {
   uint32_t dynamic_alignment = 16;  // where dynamic shared memory begins
   uint32_t parameter_bytes = 0;
   std::map<const Variable*, uint32_t> shared_offsets;  // from the start of shared memory
+  /// A function may call itself, or is called through a pointer: the compiler cannot know how much
+  /// stack a thread needs, and the device's limit holds.
+  bool recursive = false;
   /// Whether warps synchronise only by barriers of the whole block.
   bool only_block_barriers = true;
 };

@@ -76,9 +76,20 @@ std::optional<Refusal> refusal(const Launch& launch, const assay::Launch& asked,
                                 grid.count(), room));
     }
   }
-  if (asked.cluster.count() > 1 || kernel.needs_cluster) {
-    return Refusal{Fault::Kind::unsupported,
-                   "the virtual device does not support thread block clusters"};
+  const Dim3 cluster = launch.cluster;
+  if (cluster.count() == 0 || cluster.count() > info.max_cluster_blocks) {
+    return failed(fmt::format("a cluster of {} blocks, the device allows 1 to {}",
+                              shape_text(cluster), info.max_cluster_blocks));
+  }
+  if (grid.x % cluster.x != 0 || grid.y % cluster.y != 0 || grid.z % cluster.z != 0) {
+    return failed(fmt::format("the grid {} is not a multiple of the cluster {}", shape_text(grid),
+                              shape_text(cluster)));
+  }
+  const uint32_t* blocks = kernel.required_cluster;
+  if (blocks[0] != 0 &&
+      (cluster.x != blocks[0] || cluster.y != blocks[1] || cluster.z != blocks[2])) {
+    return failed(fmt::format("the cluster is {}, but the kernel requires ({},{},{})",
+                              shape_text(cluster), blocks[0], blocks[1], blocks[2]));
   }
   if (!asked.tensor_maps.empty()) {
     return Refusal{Fault::Kind::unsupported, "the virtual device does not support tensor maps"};
@@ -206,6 +217,13 @@ RunReport Replay::run(const DeviceInfo& info, const RunOptions& options, int thr
     launch.space = &space_;
     launch.grid = asked.grid;
     launch.block = asked.block;
+    const uint32_t* required = launch.program->kernel->required_cluster;
+    launch.explicit_cluster = asked.cluster.count() > 0 || required[0] != 0;
+    if (asked.cluster.count() > 0) {
+      launch.cluster = asked.cluster;
+    } else if (required[0] != 0) {
+      launch.cluster = {required[0], required[1], required[2]};
+    }
     launch.dynamic_shared_bytes = asked.dynamic_shared_bytes;
     launch.schedule_seed = options.schedule_seed;
     launch.multiprocessors = info.multiprocessors;

@@ -33,8 +33,14 @@ void SharedShadow::begin(uint32_t bytes) {
 }
 
 void SharedShadow::next_epoch() {
-  // A block that passes four million barriers is not watched beyond them.
-  if (epoch_ < kLastEpoch) ++epoch_;
+  if (++epoch_ < kLastEpoch) return;
+  // The numbers are used up. Of earlier epochs it matters only whether this block wrote something.
+  for (uint32_t& tag : written_) {
+    tag = tag < first_tag() ? 0 : 1u << kEpochShift | (tag & kPartial);
+  }
+  std::fill(read_.begin(), read_.end(), 0u);
+  first_epoch_ = 1;
+  epoch_ = 2;
 }
 
 bool SharedShadow::uninitialised(uint32_t offset, uint32_t bytes) const {
@@ -63,7 +69,7 @@ bool SharedShadow::read(uint32_t offset, uint32_t bytes, uint32_t warp, bool sof
     }
     uint32_t& tag = read_[i];
     if (!is_current(tag)) {
-      tag = this->tag(warp);
+      tag = this->tag(warp) | (soft ? kSoft : 0);
       read_bytes_[i] = 0;
       if (mask != kWhole) tag |= kPartial;
     } else {
@@ -72,7 +78,7 @@ bool SharedShadow::read(uint32_t offset, uint32_t bytes, uint32_t warp, bool sof
       if (mask != kWhole) tag |= kPartial;
     }
     read_bytes_[i] |= mask;
-    if (soft) tag |= kSoft;
+    if (!soft) tag &= ~kSoft;
   }
   return found;
 }
@@ -116,7 +122,7 @@ bool SharedShadow::write(uint32_t offset, uint32_t bytes, uint32_t changed, uint
     }
     uint32_t tag = this->tag(warp);
     if (again && ((last & kWarp) != warp || (last & kSeveral) != 0)) tag |= kSeveral;
-    if (soft || (again && (last & kSoft) != 0)) tag |= kSoft;
+    if (soft && (!again || (last & kSoft) != 0)) tag |= kSoft;
     if ((changed_before | fresh) != 0) tag |= kChanged;
     written_bytes_[i] = written_before | mask;
     changed_bytes_[i] = changed_before | fresh;

@@ -16,7 +16,7 @@ class SharedShadow {
  public:
   static constexpr uint32_t kWarp = 31;         // bits of the warp's number
   static constexpr uint32_t kChanged = 1 << 5;  // writes: some byte got a new value
-  static constexpr uint32_t kSoft = 1 << 6;     // atomic or volatile
+  static constexpr uint32_t kSoft = 1 << 6;     // all of them atomic or volatile
   static constexpr uint32_t kSeveral = 1 << 7;  // more than one warp
   static constexpr uint32_t kPartial = 1 << 8;  // not always the whole word; see the byte masks
   static constexpr int kEpochShift = 10;
@@ -37,6 +37,20 @@ class SharedShadow {
   /// `changed`: per byte, whether the value differs from what was there.
   bool write(uint32_t offset, uint32_t bytes, uint32_t changed, uint32_t warp, bool soft,
              Conflict& conflict);
+  /// An atomic update of a whole word by `warp`, where nothing about it can be a race or a read of
+  /// what nobody wrote: true, and it is noted.
+  bool note_atomic(uint32_t word, uint32_t warp, bool changed) {
+    const uint32_t mine = tag(warp) | kSoft;
+    const uint32_t last = written_[word], reads = read_[word];
+    const bool again = is_current(last), read_before = is_current(reads);
+    if (last < first_tag() || ((last | reads) & kPartial) != 0) return false;
+    if ((again && (last & kSoft) == 0) || (read_before && (reads & kSoft) == 0)) return false;
+    read_[word] = !read_before ? mine : reads | (((reads ^ mine) & kWarp) != 0 ? kSeveral : 0);
+    const bool others = again && (((last ^ mine) & kWarp) != 0 || (last & kSeveral) != 0);
+    written_[word] =
+        mine | (others ? kSeveral : 0) | (changed ? kChanged : 0) | (again ? last & kChanged : 0);
+    return true;
+  }
   /// Bytes among these that nothing was written to since the block began.
   bool uninitialised(uint32_t offset, uint32_t bytes) const;
 

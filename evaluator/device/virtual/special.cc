@@ -57,8 +57,36 @@ uint64_t uniform_value(const Warp& warp, Special which) {
       return launch.workspace >> 32;
     case Special::envreg2:
       return launch.workspace & 0xffffffffu;
-    case Special::one:
-      return 1;
+    case Special::clusterid_x:
+      return block.ctaid[0] / launch.cluster.x;
+    case Special::clusterid_y:
+      return block.ctaid[1] / launch.cluster.y;
+    case Special::clusterid_z:
+      return block.ctaid[2] / launch.cluster.z;
+    case Special::nclusterid_x:
+      return launch.grid.x / launch.cluster.x;
+    case Special::nclusterid_y:
+      return launch.grid.y / launch.cluster.y;
+    case Special::nclusterid_z:
+      return launch.grid.z / launch.cluster.z;
+    case Special::cluster_ctaid_x:
+      return block.ctaid[0] % launch.cluster.x;
+    case Special::cluster_ctaid_y:
+      return block.ctaid[1] % launch.cluster.y;
+    case Special::cluster_ctaid_z:
+      return block.ctaid[2] % launch.cluster.z;
+    case Special::cluster_nctaid_x:
+      return launch.cluster.x;
+    case Special::cluster_nctaid_y:
+      return launch.cluster.y;
+    case Special::cluster_nctaid_z:
+      return launch.cluster.z;
+    case Special::cluster_ctarank:
+      return block.rank;
+    case Special::cluster_nctarank:
+      return launch.cluster.count();
+    case Special::explicit_cluster:
+      return launch.explicit_cluster;
     case Special::total_shared:
       return launch.shared_bytes();
     case Special::dynamic_shared:
@@ -134,22 +162,21 @@ std::optional<SpecialRegister> special_register(std::string_view name) {
       {"%globaltimer_hi", {Special::globaltimer_hi, 4}},
       {"%envreg1", {Special::envreg1, 4}},
       {"%envreg2", {Special::envreg2, 4}},
-      // A launch without clusters is one of clusters of one block each.
-      {"%clusterid.x", {Special::ctaid_x, 4}},
-      {"%clusterid.y", {Special::ctaid_y, 4}},
-      {"%clusterid.z", {Special::ctaid_z, 4}},
-      {"%nclusterid.x", {Special::nctaid_x, 4}},
-      {"%nclusterid.y", {Special::nctaid_y, 4}},
-      {"%nclusterid.z", {Special::nctaid_z, 4}},
-      {"%cluster_ctaid.x", {Special::zero, 4}},
-      {"%cluster_ctaid.y", {Special::zero, 4}},
-      {"%cluster_ctaid.z", {Special::zero, 4}},
-      {"%cluster_nctaid.x", {Special::one, 4}},
-      {"%cluster_nctaid.y", {Special::one, 4}},
-      {"%cluster_nctaid.z", {Special::one, 4}},
-      {"%cluster_ctarank", {Special::zero, 4}},
-      {"%cluster_nctarank", {Special::one, 4}},
-      {"%is_explicit_cluster", {Special::zero, 0}},
+      {"%clusterid.x", {Special::clusterid_x, 4}},
+      {"%clusterid.y", {Special::clusterid_y, 4}},
+      {"%clusterid.z", {Special::clusterid_z, 4}},
+      {"%nclusterid.x", {Special::nclusterid_x, 4}},
+      {"%nclusterid.y", {Special::nclusterid_y, 4}},
+      {"%nclusterid.z", {Special::nclusterid_z, 4}},
+      {"%cluster_ctaid.x", {Special::cluster_ctaid_x, 4}},
+      {"%cluster_ctaid.y", {Special::cluster_ctaid_y, 4}},
+      {"%cluster_ctaid.z", {Special::cluster_ctaid_z, 4}},
+      {"%cluster_nctaid.x", {Special::cluster_nctaid_x, 4}},
+      {"%cluster_nctaid.y", {Special::cluster_nctaid_y, 4}},
+      {"%cluster_nctaid.z", {Special::cluster_nctaid_z, 4}},
+      {"%cluster_ctarank", {Special::cluster_ctarank, 4}},
+      {"%cluster_nctarank", {Special::cluster_nctarank, 4}},
+      {"%is_explicit_cluster", {Special::explicit_cluster, 0}},
       {"%total_smem_size", {Special::total_shared, 4}},
       {"%aggr_smem_size", {Special::total_shared, 4}},
       {"%dynamic_smem_size", {Special::dynamic_shared, 4}},
@@ -167,6 +194,11 @@ bool read_special(Warp& warp, const Op& op, uint32_t mask) {
   const auto which = static_cast<Special>(op.imm);
   const bool by_lane = differs_by_lane(which);
   const uint64_t uniform = by_lane ? 0 : uniform_value(warp, which);
+  if (op.width == 0) {
+    uint32_t& bits = *row<uint32_t>(warp, op.r[0]);
+    bits = uniform != 0 ? bits | mask : bits & ~mask;
+    return false;
+  }
   for (uint32_t lane = 0; lane < kLanes; ++lane) {
     if ((mask >> lane & 1) == 0) continue;
     const uint64_t value = by_lane ? lane_value(warp, which, lane) : uniform;

@@ -41,20 +41,34 @@ enum class Special : uint8_t {
   globaltimer_hi,
   envreg1,
   envreg2,
+  clusterid_x,
+  clusterid_y,
+  clusterid_z,
+  nclusterid_x,
+  nclusterid_y,
+  nclusterid_z,
+  cluster_ctaid_x,
+  cluster_ctaid_y,
+  cluster_ctaid_z,
+  cluster_nctaid_x,
+  cluster_nctaid_y,
+  cluster_nctaid_z,
+  cluster_ctarank,
+  cluster_nctarank,
+  explicit_cluster,
   zero,
-  one,
   total_shared,
   dynamic_shared,
 };
 
 struct SpecialRegister {
   Special which = Special::zero;
-  uint32_t width = 4;  // bytes
+  uint32_t width = 4;  // bytes; 0: a predicate
 };
 
 /// By name ("%tid.x"); nothing for a register this device does not have.
 std::optional<SpecialRegister> special_register(std::string_view name);
-/// r[0] = the special register op.imm, as 4 or (op.width == 8) 8 bytes.
+/// r[0] = the special register op.imm, as op.width bytes (0: a predicate).
 bool read_special(Warp& warp, const Op& op, uint32_t mask);
 
 }  // namespace assay::virtual_gpu

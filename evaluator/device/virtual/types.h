@@ -36,7 +36,8 @@ enum class Type : uint8_t {
   s16x2,
 };
 
-enum class Space : uint8_t { generic, global, constant, parameter, shared, local };
+/// shared: the block's own; shared_cluster: that of any block of the cluster.
+enum class Space : uint8_t { generic, global, constant, parameter, shared, shared_cluster, local };
 
 /// "u32" to Type::u32; none if `text` is no type.
 Type type_from(std::string_view text);

@@ -16,15 +16,21 @@
 // through different calls of the same function are moved into one frame.
 #include "evaluator/device/virtual/warp.h"
 
+#include <fmt/format.h>
+
 #include <bit>
 #include <cstring>
 
 #include "evaluator/device/virtual/block.h"
+#include "evaluator/device/virtual/cluster.h"
 
 namespace assay::virtual_gpu {
 namespace {
 
-constexpr uint32_t kMaximumDepth = 1024;             // of calls
+constexpr uint32_t kMaximumDepth = 1024;  // of calls
+constexpr uint32_t kStackBytes =
+    1024;                            // per thread where calls may recurse, as the driver's default
+constexpr uint32_t kCallBytes = 16;  // of stack that any call takes, beside its local variables
 constexpr uint32_t kMaximumLocalBytes = 512u << 10;  // per thread, as on hardware
 
 void release_frame(Warp& warp, Frame* frame) {
@@ -105,9 +111,15 @@ Next call(Warp& warp, const Op& op, uint32_t mask) {
   const Code& code = *warp.block->launch->program->codes[function];
   Frame* caller = warp.frame;
   const uint32_t local = caller->local_base + caller->code->local_bytes + code.local_bytes;
-  if (caller->depth + 1 >= kMaximumDepth || local > kMaximumLocalBytes) {
+  const uint32_t depth = caller->depth + 1;
+  const uint64_t stack =
+      local - warp.block->launch->program->entry->local_bytes + uint64_t{depth} * kCallBytes;
+  const bool too_deep = warp.block->launch->program->recursive && stack > kStackBytes;
+  if (too_deep || depth >= kMaximumDepth || local > kMaximumLocalBytes) {
     raise(warp, op, std::countr_zero(mask), Fault::Kind::stack_overflow,
-          "the call stack is exhausted (recursion without end?)");
+          fmt::format("the call stack of {} bytes a thread is exhausted {} calls deep (recursion "
+                      "without end?)",
+                      too_deep ? kStackBytes : kMaximumLocalBytes, depth));
     return Next::fault;
   }
   Split& split = current(warp);
@@ -127,6 +139,7 @@ Next exit_lanes(Warp& warp, uint32_t mask) {
   warp.block->exited += static_cast<uint32_t>(std::popcount(mask));
   warp.splits.erase(warp.splits.begin() + static_cast<ptrdiff_t>(warp.current));
   release_frame(warp, frame);
+  leave_cluster(warp, mask);
   release_barriers(*warp.block);
   return warp.block->failed ? Next::fault : Next::select;
 }
@@ -418,6 +431,10 @@ Next control(Warp& warp, const Op& op, uint32_t mask) {
       return exit_lanes(warp, mask);
     case Control::barrier:
       return arrive(warp, op, mask);
+    case Control::cluster_arrive:
+      return arrive_at_cluster(warp, op, mask);
+    case Control::cluster_wait:
+      return wait_for_cluster(warp, mask);
     case Control::warp_sync:
       return park(warp, op, mask);
     case Control::yield:

@@ -30,7 +30,7 @@ struct Frame {
 };
 
 struct Split {
-  enum class State : uint8_t { ready, barrier, warp_sync };
+  enum class State : uint8_t { ready, barrier, warp_sync, cluster };
   uint32_t pc = 0;
   uint32_t mask = 0;
   Frame* frame = nullptr;
@@ -71,8 +71,9 @@ struct Warp {
   // For the scheduler.
   std::vector<Split> splits;
   size_t current = 0;
-  uint32_t present = 0;  // lanes that exist
-  uint32_t live = 0;     // lanes that have not exited
+  uint32_t present = 0;          // lanes that exist
+  uint32_t live = 0;             // lanes that have not exited
+  uint32_t cluster_arrived = 0;  // lanes that arrived at the cluster's barrier, phase not complete
   WarpState state = WarpState::ready;
   uint64_t clock = 0;       // warp instructions since the block began
   uint64_t slice_end = 0;   // clock at which the warp yields

@@ -266,57 +266,91 @@ bool run_matrix_multiply(Warp& warp, const Op& op, uint32_t mask) {
   return false;
 }
 
+void WmmaMove::place_units() {
+  element_bits = static_cast<uint32_t>(virtual_gpu::element_bits(operation, matrix));
+  unit_bits = element_bits < 8 ? 32 : element_bits;
+  const auto step = static_cast<int>(unit_bits / element_bits);
+  for (int index = 0; index < element_count(operation, matrix); index += step) {
+    Unit& unit = units.emplace_back();
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const WmmaElement along = wmma_element(operation, matrix, row_major, 0, lane, index);
+      const WmmaElement both = wmma_element(operation, matrix, row_major, 1, lane, index);
+      const auto at = static_cast<size_t>(lane);
+      unit.along[at] = static_cast<uint16_t>(along.offset_elements);
+      unit.across[at] = static_cast<uint16_t>(both.offset_elements - along.offset_elements);
+      unit.word = along.word;
+      unit.shift = along.shift;
+    }
+  }
+  const int row_count = matrix == MmaMatrix::b ? operation.k : operation.m;
+  const int column_count = matrix == MmaMatrix::a ? operation.k : operation.n;
+  packed_stride = static_cast<uint32_t>(row_major ? column_count : row_count);
+}
+
+namespace {
+
+/// Where the lanes' parts of a unit are in memory; true: a fault.
+bool locate_unit(Warp& warp, const Op& op, const WmmaMove& move, const WmmaMove::Unit& unit,
+                 Access& access) {
+  access.bytes = move.unit_bits / 8;
+  uint64_t addresses[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const auto at = static_cast<size_t>(lane);
+    const uint64_t stride =
+        move.has_stride ? row<uint32_t>(warp, op.r[0])[lane] : move.packed_stride;
+    const uint64_t element = unit.across[at] * stride + unit.along[at];
+    addresses[at] =
+        lane_address(warp, op, move.shared, move.narrow, lane) + element * move.element_bits / 8;
+    std::byte* p = locate_lane(warp, op, lane, addresses[at], access.bytes, move.store);
+    if (p == nullptr) return true;
+    access.set(lane, p);
+  }
+  if (!move.shared) count_sectors(warp, move.store, distinct_sectors(addresses, kAllLanes));
+  return false;
+}
+
+bool store_unit(Warp& warp, const Op& op, const WmmaMove::Unit& unit, const Access& access,
+                const LaneWords* words) {
+  for (int lane = 0; lane < kLanes; ++lane) {
+    uint64_t value = words[unit.word][lane] >> unit.shift;
+    if (access.bytes == 8) value |= uint64_t{words[unit.word + 1][lane]} << 32;
+    if (!warp.track) {
+      memcpy(access.at(lane), &value, access.bytes);
+    } else if (track_write(warp, op, lane, access.at(lane), &value, access.bytes)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool load_unit(Warp& warp, const Op& op, const WmmaMove::Unit& unit, const Access& access,
+               LaneWords* words) {
+  if (warp.track && track_read(warp, op, kAllLanes, access)) return true;
+  const uint32_t field = access.bytes >= 4 ? 0xffffffffu : (1u << (8 * access.bytes)) - 1;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    uint64_t value = 0;
+    memcpy(&value, access.at(lane), access.bytes);
+    uint32_t& word = words[unit.word][lane];
+    word = (word & ~(field << unit.shift)) | static_cast<uint32_t>(value) << unit.shift;
+    if (access.bytes == 8) words[unit.word + 1][lane] = static_cast<uint32_t>(value >> 32);
+  }
+  return false;
+}
+
+}  // namespace
+
 bool run_wmma_move(Warp& warp, const Op& op, uint32_t mask) {
   if (!whole_warp(warp, op, mask)) return true;
   const auto& move = *static_cast<const WmmaMove*>(op.table);
-  const WmmaOperation& operation = move.operation;
-  const auto bits = static_cast<uint32_t>(element_bits(operation, move.matrix));
-  const uint32_t bytes = bits / 8;
-  const int elements = element_count(operation, move.matrix);
   LaneWords words[kMaximumWords] = {};
   if (move.store) gather(warp, move.rows, move.wide, words);
-  // Without a stride the matrix is packed.
-  const int rows = move.matrix == MmaMatrix::b ? operation.k : operation.m;
-  const int columns = move.matrix == MmaMatrix::a ? operation.k : operation.n;
-  for (int index = 0; index < elements; ++index) {
-    uint64_t touched[kLanes] = {};
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const uint64_t stride = move.has_stride
-                                  ? row<uint32_t>(warp, op.r[0])[lane]
-                                  : static_cast<uint64_t>(move.row_major ? columns : rows);
-      const WmmaElement element =
-          wmma_element(operation, move.matrix, move.row_major, stride, lane, index);
-      const uint64_t address =
-          lane_address(warp, op, move.shared, move.narrow, lane) + element.offset_elements * bytes;
-      touched[lane] = address;
-      std::byte* p = locate_lane(warp, op, lane, address, bytes, move.store);
-      if (p == nullptr) return true;
-      Access access;
-      access.bytes = bytes;
-      access.set(lane, p);
-      uint32_t& word = words[element.word][lane];
-      if (move.store) {
-        uint64_t value = word >> element.shift;
-        if (bits == 64) value |= uint64_t{words[element.word + 1][lane]} << 32;
-        if (warp.track) {
-          if (track_write(warp, op, lane, p, &value, bytes)) return true;
-        } else {
-          memcpy(p, &value, bytes);
-        }
-        continue;
-      }
-      if (warp.track && track_read(warp, op, 1u << lane, access)) return true;
-      uint64_t value = 0;
-      memcpy(&value, p, bytes);
-      if (bits == 64) {
-        word = static_cast<uint32_t>(value);
-        words[element.word + 1][lane] = static_cast<uint32_t>(value >> 32);
-      } else {
-        const uint32_t field = bits == 32 ? 0xffffffffu : (1u << bits) - 1;
-        word = (word & ~(field << element.shift)) | static_cast<uint32_t>(value) << element.shift;
-      }
+  for (const WmmaMove::Unit& unit : move.units) {
+    Access access;
+    if (locate_unit(warp, op, move, unit, access)) return true;
+    if (move.store ? store_unit(warp, op, unit, access, words)
+                   : load_unit(warp, op, unit, access, words)) {
+      return true;
     }
-    if (!move.shared) count_sectors(warp, move.store, distinct_sectors(touched, kAllLanes));
   }
   if (!move.store) scatter(warp, move.rows, move.wide, words);
   return false;

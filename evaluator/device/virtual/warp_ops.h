@@ -1,7 +1,9 @@
 // Handlers of instructions that exchange data between the lanes of a warp, and of matrices.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <vector>
 
 #include "evaluator/device/virtual/mma.h"
 #include "evaluator/device/virtual/mma_wmma.h"
@@ -58,6 +60,19 @@ struct WmmaMove {
   bool store = false;
   bool wide = false;
   std::vector<uint32_t> rows;
+  /// What each lane moves at once: an element, or a register full of elements smaller than a byte,
+  /// which lie side by side.
+  struct Unit {
+    uint8_t word = 0, shift = 0;
+    std::array<uint16_t, 32> across{}, along{};  // element across[lane] * stride + along[lane]
+  };
+  std::vector<Unit> units;
+  uint32_t unit_bits = 32;
+  uint32_t element_bits = 32;
+  uint32_t packed_stride = 0;  // elements; where the instruction gives no stride
+
+  /// Fills the units in from what comes before.
+  void place_units();
 };
 bool run_wmma_move(Warp& warp, const Op& op, uint32_t mask);
 
