@@ -97,12 +97,29 @@ class Binder {
     bound.name = tensor.name;
     bound.direction = tensor.direction;
     bound.dtype = tensor.dtype;
-    bound.tolerance = tensor.tolerance.value_or(task_.tolerance);
+    if (tensor.direction != Direction::in)
+      bound.tolerance = bind_tolerance(tensor.tolerance.value_or(task_.tolerance));
     if (!bind_shape(tensor, bound) || tensor.direction == Direction::out) return bound;
     const auto override = spec_.fills.find(tensor.name);
     const FillSpec& fill = override != spec_.fills.end() ? override->second : tensor.fill;
     bind_fill(tensor, fill, bound);
     return bound;
+  }
+
+  Tolerance bind_tolerance(const ToleranceSpec& spec) {
+    const auto bound = [&](const char* name, const std::string& expression) {
+      const std::string key = fmt::format("{}: {}", spec.key, name);
+      const Result<double> value = symbols_.evaluate(expression, true);
+      if (!value) return complain(spec.line, key, value.error().message), 0.0;
+      if (*value >= 0 && std::isfinite(*value)) return *value;
+      complain(spec.line, key, fmt::format("is {}; allowed: finite numbers of at least 0", *value));
+      return 0.0;
+    };
+    Tolerance tolerance;
+    tolerance.atol = bound("atol", spec.atol);
+    tolerance.rtol = bound("rtol", spec.rtol);
+    if (spec.rel_frobenius) tolerance.rel_frobenius = bound("rel_frobenius", *spec.rel_frobenius);
+    return tolerance;
   }
 
   bool bind_shape(const TensorSpec& tensor, BoundTensor& bound) {

@@ -267,19 +267,13 @@ class Loader {
     return fill;
   }
 
-  Tolerance read_tolerance(TomlReader& reader) {
-    Tolerance tolerance;
-    const auto bound = [&](std::string_view key, Presence presence) {
-      std::optional<double> value = reader.number(key, presence);
-      if (value && !(*value >= 0 && std::isfinite(*value))) {
-        reader.complain(key, fmt::format("is {}; allowed: finite numbers of at least 0", *value));
-        value.reset();
-      }
-      return value;
-    };
-    tolerance.atol = bound("atol", Presence::required).value_or(0);
-    tolerance.rtol = bound("rtol", Presence::required).value_or(0);
-    tolerance.rel_frobenius = bound("rel_frobenius", Presence::optional);
+  ToleranceSpec read_tolerance(TomlReader& reader) {
+    ToleranceSpec tolerance;
+    tolerance.key = reader.where();
+    tolerance.line = reader.line("atol");
+    tolerance.atol = reader.expression("atol", Presence::required).value_or("0");
+    tolerance.rtol = reader.expression("rtol", Presence::required).value_or("0");
+    tolerance.rel_frobenius = reader.expression("rel_frobenius", Presence::optional);
     return tolerance;
   }
 

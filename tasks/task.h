@@ -30,6 +30,14 @@ struct Tolerance {
   std::optional<double> rel_frobenius;
 };
 
+/// A tolerance as written in task.toml: expressions over symbols.
+struct ToleranceSpec {
+  std::string atol = "0", rtol = "0";
+  std::optional<std::string> rel_frobenius;
+  std::string key;  // "tolerance" or "tensor y: tolerance", for messages
+  int line = 0;     // in task.toml, for messages
+};
+
 /// An input distribution as written in task.toml: a kind and its parameters as expressions.
 struct FillSpec {
   FillKind kind = FillKind::constant;
@@ -42,9 +50,9 @@ struct TensorSpec {
   std::string name;
   Direction direction = Direction::in;
   Dtype dtype = Dtype::f32;
-  std::vector<std::string> shape;      // expressions, outermost first
-  FillSpec fill;                       // in and inout only
-  std::optional<Tolerance> tolerance;  // out and inout; else the task's
+  std::vector<std::string> shape;          // expressions, outermost first
+  FillSpec fill;                           // in and inout only
+  std::optional<ToleranceSpec> tolerance;  // out and inout; else the task's
   std::string description;
   int line = 0;  // of its shape in task.toml, like all lines below
 };
@@ -90,7 +98,7 @@ struct Task {
   std::map<std::string, int> derived_lines;
   std::vector<TensorSpec> tensors;  // in argument order
   std::vector<ScalarSpec> scalars;  // in argument order, after all tensors
-  Tolerance tolerance;
+  ToleranceSpec tolerance;
   std::string tolerance_reason;
   Work work;
   std::vector<CaseSpec> cases;

@@ -1,8 +1,9 @@
-// What the starter tasks must compute, written a second time from their statements, for the CPU, in
-// double precision and without any code of the kernels.
+// What the tasks must compute, written a second time from their statements, for the CPU, in double
+// precision and without any code of the kernels.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,13 +17,26 @@ struct CpuCase {
   std::map<std::string, double> scalars;
 
   const std::vector<double>& tensor(const std::string& name) const { return tensors.at(name); }
+  double scalar(const std::string& name) const { return scalars.at(name); }
   size_t size(const std::string& name) const { return static_cast<size_t>(scalars.at(name)); }
 };
 
-/// The one output of a task, before the rounding to its dtype.
-using CpuReference = std::vector<double> (*)(const CpuCase&);
+/// All outputs of a task by name, before the rounding to their dtypes.
+using CpuOutputs = std::map<std::string, std::vector<double>>;
+using CpuReference = std::function<CpuOutputs(const CpuCase&)>;
+using CpuReferences = std::map<std::string, CpuReference>;  // by task id
 
-/// By task id; null where there is none.
-CpuReference find_cpu_reference(const std::string& task_id);
+/// One function a file of oracles.
+CpuReferences starter_references();
+CpuReferences row_references();       // norms, softmax, losses
+CpuReferences element_references();   // elementwise, gather, optimizer, scans
+CpuReferences ordering_references();  // selection and sorting
+CpuReferences matrix_references();    // products, convolution, attention
+CpuReferences kernel_method_references();
+CpuReferences science_references();  // point processes, spectra, rendering, coresets
+CpuReferences ternary_references();
+
+/// All of the above.
+const CpuReferences& cpu_references();
 
 }  // namespace assay

@@ -55,6 +55,12 @@ TEST_F(BindTest, ToleranceIsTheTensorsOwnOrTheTasks) {
   EXPECT_EQ(own.rel_frobenius, 1e-6);
 }
 
+TEST_F(BindTest, ToleranceIsAnExpressionOverTheCasesSymbols) {
+  const std::string text = changed(kTaskText, "tolerance = { atol = 0, rtol = 1e-5,",
+                                   "tolerance = { atol = \"sqrt(cols - 1)\", rtol = 1e-5,");
+  EXPECT_EQ(bind_case(text, 0).tensors[1].tolerance.atol, 4);
+}
+
 TEST_F(BindTest, ACaseOverridesAFill) {
   const BoundCase bound = bind_case(kTaskText, 1);
   EXPECT_EQ(bound.tensors[0].fill.kind, FillKind::outliers);

@@ -35,8 +35,8 @@ TEST_F(LoadTest, ReadsAValidTask) {
   ASSERT_EQ(task->tensors.size(), 2u);
   EXPECT_EQ(task->tensors[0].fill.kind, FillKind::normal);
   EXPECT_EQ(task->tensors[0].fill.parameters.at("stddev"), "1 / sqrt(cols)");
-  EXPECT_EQ(task->tensors[1].tolerance->rel_frobenius, 1e-6);
-  EXPECT_EQ(task->tolerance.atol, 1e-6);
+  EXPECT_EQ(task->tensors[1].tolerance->rel_frobenius, "1e-06");
+  EXPECT_EQ(task->tolerance.atol, "1e-06");
   EXPECT_EQ(task->tolerance_reason, "why");
   ASSERT_EQ(task->cases.size(), 3u);
   EXPECT_TRUE(task->cases[0].on_virtual);
@@ -174,6 +174,7 @@ TEST_F(LoadTest, EveryMistakeHasItsSentence) {
       // Tolerances
       {"atol = 1e-6", "atol = -1e-6", "tolerance: atol: is -1e-06; allowed: finite numbers"},
       {"atol = 1e-6", "atol = nan", "tolerance: atol: is nan"},
+      {"atol = 1e-6", "atol = \"1e-6 * widht\"", "tolerance: atol: \"1e-6 * widht\""},
       {"rtol = 1e-5, rel", "rel", "tensor y: tolerance: rtol: is missing"},
       // Cases
       {"name = \"outliers\"", "name = \"tiny\"", "\"tiny\" was used before; names must differ"},

@@ -1,0 +1,44 @@
+// A candidate whose verdict is known, and stated in its header (tests/candidates/README.md).
+#pragma once
+
+#include <filesystem>
+#include <sstream>
+#include <string>
+
+#include "base/files.h"
+
+namespace assay {
+
+struct Known {
+  std::string file;
+  std::string task;
+  std::string expect;
+  std::string reason;
+  std::string says;
+  std::string only_case;
+  std::string gap;  // why the verdict is known to be another one for now
+  std::string source;
+};
+
+/// Reads the header lines "// key: value" at the top of a candidate.
+inline Known read_known(const std::filesystem::path& path) {
+  Known known;
+  known.file = path.filename().string();
+  known.source = *read_file(path);
+  std::istringstream lines(known.source);
+  for (std::string line; std::getline(lines, line) && line.starts_with("//");) {
+    const size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const std::string key = line.substr(3, colon - 3);
+    const std::string value = colon + 2 <= line.size() ? line.substr(colon + 2) : "";
+    if (key == "task") known.task = value;
+    if (key == "expect") known.expect = value;
+    if (key == "reason") known.reason = value;
+    if (key == "says") known.says = value;
+    if (key == "case") known.only_case = value;
+    if (key == "gap") known.gap = value;
+  }
+  return known;
+}
+
+}  // namespace assay

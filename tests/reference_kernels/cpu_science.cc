@@ -1,0 +1,8 @@
+// Point processes, spectra, rendering, coresets.
+#include "tests/reference_kernels/cpu_reference.h"
+
+namespace assay {
+
+CpuReferences science_references() { return {}; }
+
+}  // namespace assay
