@@ -85,6 +85,26 @@ extern "C" __global__ void __cluster_dims__(2, 1, 1) remote_barrier(int* o) {
   o[blockIdx.x * 32 + threadIdx.x] = s;
   cg::this_cluster().sync();
 }
+extern "C" __global__ void __cluster_dims__(2, 1, 1) sent(int* o) {
+  // Each block sends 16 bytes with one instruction and 64 by a bulk copy.
+  __shared__ unsigned long long b;
+  __shared__ alignas(16) int s[20], t[16];
+  unsigned rank = cg::this_cluster().block_rank();
+  unsigned own = (unsigned)__cvta_generic_to_shared(&b), own_s = (unsigned)__cvta_generic_to_shared(s), other, other_s;
+  if (threadIdx.x < 16) t[threadIdx.x] = rank * 1000 + threadIdx.x;
+  if (threadIdx.x == 0) { asm volatile("mbarrier.init.shared.b64 [%0], 1;" :: "r"(own)); asm volatile("fence.mbarrier_init.release.cluster;"); }
+  cg::this_cluster().sync();
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(other) : "r"(own), "r"(rank ^ 1));
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(other_s) : "r"(own_s), "r"(rank ^ 1));
+  if (threadIdx.x == 0) {
+    asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], 80;" :: "r"(own) : "memory");
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.s32 [%0], {%1, %1, 7, 8}, [%2];" :: "r"(other_s), "r"(rank + 5), "r"(other) : "memory");
+    asm volatile("cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%0], [%1], 64, [%2];" :: "r"(other_s + 16), "r"((unsigned)__cvta_generic_to_shared(t)), "r"(other) : "memory");
+  }
+  asm volatile("{ .reg .pred p;\nW: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%0], 0;\n@!p bra W; }" :: "r"(own) : "memory");
+  if (threadIdx.x < 20) o[blockIdx.x * 20 + threadIdx.x] = s[threadIdx.x];
+  cg::this_cluster().sync();
+}
 extern "C" __global__ void __cluster_dims__(2, 1, 1) left_behind(int* o) {
   __shared__ int s;
   s = 1;
@@ -195,6 +215,18 @@ TEST_F(Clusters, ArriveAtBarriersOfOtherBlocks) {
   ASSERT_EQ(fault_of(run("remote_barrier", 2)), "");
   EXPECT_EQ(bench->read<int>("o")[5], 8);
   EXPECT_EQ(bench->read<int>("o")[37], 7);
+}
+
+TEST_F(Clusters, SendAsynchronously) {
+  ASSERT_EQ(fault_of(run("sent", 2)), "");
+  const auto o = bench->read<int>("o");
+  for (int block = 0; block < 2; ++block) {
+    const auto at = [&](int i) { return o[static_cast<size_t>(block * 20 + i)]; };
+    const int sender = block ^ 1;
+    EXPECT_EQ(at(0), sender + 5);
+    EXPECT_EQ(at(3), 8);
+    for (int i = 0; i < 16; ++i) EXPECT_EQ(at(4 + i), sender * 1000 + i);
+  }
 }
 
 TEST_F(Clusters, DoNotWaitForThreadsThatExited) {

@@ -121,6 +121,33 @@ TEST(Parser, InputsOfTheFuzzerEndWithAMessage) {
   EXPECT_GE(inputs, 8u);
 }
 
+TEST(Parser, WhatIsNotSupportedIsNamedWhenItRuns) {
+  const auto explanation = [](const std::string& instruction) {
+    Bench bench(
+        in_kernel(".reg .pred %p<2>; .reg .b32 %r<8>; .reg .b64 %l<4>; .reg .f32 %f<4>;\n"
+                  "ld.param.u64 %l1, [o];\nmov.u32 %r1, 0;\n" +
+                  instruction));
+    bench.tensor("o", std::vector<int>(64));
+    const RunReport report = bench.launch("k", {1}, {1}, Pointer{"o"});
+    if (!report.fault || report.fault->kind != Fault::Kind::unsupported) return std::string();
+    EXPECT_EQ(report.fault->reason, "unsupported");
+    return report.fault->explanation;
+  };
+  for (const std::string opcode :
+       {"cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes",
+        "tex.2d.v4.f32.s32", "wgmma.fence.sync.aligned", "add.s32.strange", "multimem.red.f32"}) {
+    const std::string operands = opcode.starts_with("cp.") ? " [%r1], [%l1, {%r2, %r3}], [%r1];"
+                                 : opcode.starts_with("tex")
+                                     ? " {%f0, %f1, %f2, %f3}, [%l1, {%r2, %r3}];"
+                                 : opcode.starts_with("add") ? " %r1, %r2, %r3;"
+                                                             : ";";
+    EXPECT_NE(explanation(opcode + operands).find("\"" + opcode + "\""), std::string::npos)
+        << opcode;
+  }
+  // What does not run does no harm.
+  EXPECT_EQ(explanation("@%p1 bra L; bra L; wgmma.fence.sync.aligned; L: ret;"), "");
+}
+
 TEST(Parser, AnAtomicNeedsARegisterForItsResult) {
   Bench bench(
       in_kernel(".reg .b64 %l<2>;\nld.param.u64 %l1, [o];\n"

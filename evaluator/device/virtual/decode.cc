@@ -894,15 +894,27 @@ std::vector<uint32_t> reachable(const ParsedModule& module, const Function& kern
   return order;
 }
 
-/// Whether a function can reach itself: those without callees left are removed until none is.
-bool has_cycle(std::map<uint32_t, std::vector<uint32_t>> callees) {
-  for (bool removed = true; removed;) {
-    removed = std::erase_if(callees, [&](const auto& entry) {
-                return std::ranges::none_of(entry.second,
-                                            [&](uint32_t to) { return callees.contains(to); });
-              }) > 0;
+/// Whether a function can reach itself. Functions are taken off in the order of their calls.
+bool has_cycle(const std::map<uint32_t, std::vector<uint32_t>>& callees) {
+  std::map<uint32_t, size_t> callers;
+  for (const auto& [function, reached] : callees) {
+    callers.try_emplace(function, 0);
+    for (const uint32_t to : reached) ++callers[to];
   }
-  return !callees.empty();
+  std::vector<uint32_t> ready;
+  for (const auto& [function, count] : callers) {
+    if (count == 0) ready.push_back(function);
+  }
+  size_t taken = 0;
+  for (; !ready.empty(); ++taken) {
+    const auto found = callees.find(ready.back());
+    ready.pop_back();
+    if (found == callees.end()) continue;
+    for (const uint32_t to : found->second) {
+      if (--callers[to] == 0) ready.push_back(to);
+    }
+  }
+  return taken < callers.size();
 }
 
 }  // namespace

@@ -180,6 +180,9 @@ bool FunctionDecoder::load_or_store(bool is_store) {
   Space space = Space::generic;
   bool soft = false;
   const bool waiting = !is_store && modifiers_.has("acquire");
+  const bool async = is_store && modifiers_.take("async");
+  const bool completes = async && modifiers_.take("mbarrier::complete_tx::bytes");
+  if (async && !completes) return refuse("an asynchronous store that no mbarrier counts");
   take_memory_modifiers(space, soft);
   const int vector = modifiers_.take_one({"v2", "v4", "v8"});
   const Type type = modifiers_.take_type();
@@ -236,7 +239,13 @@ bool FunctionDecoder::load_or_store(bool is_store) {
   op.move = *move;
   op.flags = soft ? kSoftAccess : 0;
   if (waiting) emit(Control::yield);  // most often a loop that waits for another block
-  return true;
+  if (!completes) return true;
+  program_.only_block_barriers = false;
+  MbarrierInfo info;
+  info.kind = MbarrierKind::complete;
+  info.has_count = true;
+  return emit_mbarrier(info, operand(2), Space::shared, kTrueRow,
+                       constant(bytes * values.size(), 4));
 }
 
 bool FunctionDecoder::parameter_access(bool is_store, const Operand& memory, Move move,
@@ -466,20 +475,26 @@ bool FunctionDecoder::memory_barrier_object() {
 
 bool FunctionDecoder::bulk_copy() {
   program_.only_block_barriers = false;
-  if (modifiers_.has("commit_group") || modifiers_.has("wait_group")) return no_operation();
+  if (modifiers_.has("commit_group") || modifiers_.has("wait_group") ||
+      modifiers_.has("prefetch")) {
+    return no_operation();
+  }
   const bool to_shared =
       !modifiers_.has("shared::cta") || modifiers_.has("mbarrier::complete_tx::bytes");
   BulkInfo info;
   info.to_shared = to_shared;
   info.has_barrier = modifiers_.take("mbarrier::complete_tx::bytes");
   modifiers_.take("bulk_group");
-  modifiers_.take_one({"shared::cluster", "shared::cta"});
   modifiers_.take("L2::cache_hint");
-  if (!modifiers_.take("global") || info.has_barrier != to_shared) return false;
+  const bool to_cluster = modifiers_.take("shared::cluster");
+  const bool own_shared = modifiers_.take("shared::cta");
+  const bool global = modifiers_.take("global");
+  info.from_shared = !to_shared || (to_cluster && own_shared);
+  if ((to_shared && info.from_shared) == global || info.has_barrier != to_shared) return false;
   Address to, from, barrier;
-  const Space shared = Space::shared, global = Space::global;
-  if (!address(operand(0), to_shared ? shared : global, to) ||
-      !address(operand(1), to_shared ? global : shared, from)) {
+  const Space shared = Space::shared;
+  if (!address(operand(0), to_shared ? shared : Space::global, to) ||
+      !address(operand(1), info.from_shared ? shared : Space::global, from)) {
     return false;
   }
   if (info.has_barrier && !address(operand(3), shared, barrier)) return false;

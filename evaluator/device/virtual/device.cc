@@ -10,8 +10,10 @@
 //                      compiled for several instruction sets, the CPU's best is used
 //   warp, barrier      divergence, calls, barriers
 //   block, launch      which warp and which block run when
+//   cluster            blocks that share a barrier and reach each other's shared memory
 //   memory, access     the address space, bounds of every access, counts
-//   shadow             races on shared memory, uninitialised reads
+//   shadow             races on shared memory, uninitialised reads (not in clusters, where other
+//                      blocks write too)
 //   faults             the sentences for people
 //
 // The trusted kernels are the host functions of evaluator/check/trusted.h on the buffers' memory.

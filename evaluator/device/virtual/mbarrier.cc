@@ -118,7 +118,7 @@ bool run_bulk_copy(Warp& warp, const Op& op, uint32_t mask) {
     const uint64_t to =
         address_of(warp, op.r[0], info.narrow_target, info.to_shared, info.target_offset, lane);
     const uint64_t from =
-        address_of(warp, op.r[1], info.narrow_source, !info.to_shared, info.source_offset, lane);
+        address_of(warp, op.r[1], info.narrow_source, info.from_shared, info.source_offset, lane);
     const auto bytes = static_cast<uint32_t>(lane_bits(warp, op.r[2], 4, lane));
     if (bytes % 16 != 0) {
       return raise_address(warp, op, lane, {from, 16, false, true, false, Space::global});
@@ -136,7 +136,9 @@ bool run_bulk_copy(Warp& warp, const Op& op, uint32_t mask) {
         memcpy(target, part, 16);
       }
     }
-    count_sectors(warp, !info.to_shared, (bytes + 31) / 32);
+    if (!info.to_shared || !info.from_shared) {
+      count_sectors(warp, !info.to_shared, (bytes + 31) / 32);
+    }
     if (!info.has_barrier) continue;
     const uint64_t barrier =
         address_of(warp, op.r[3], info.narrow_barrier, true, info.barrier_offset, lane);

@@ -61,10 +61,11 @@ bool run_mbarrier(Warp& warp, const Op& op, uint32_t mask);
 /// The pending count in a state that an arrive returned.
 uint64_t mbarrier_pending(uint64_t state, uint64_t, uint64_t, uint64_t);
 
-/// cp.async.bulk between global and shared memory: Op::table. Rows: r[0] target, r[1] source, r[2]
-/// bytes, r[3] the mbarrier that counts them.
+/// cp.async.bulk between global and shared memory, or within shared memory: Op::table. Rows: r[0]
+/// target, r[1] source, r[2] bytes, r[3] the mbarrier that counts them.
 struct BulkInfo {
   bool to_shared = true;
+  bool from_shared = false;  // both: from the block's own to any of the cluster
   bool narrow_target = true, narrow_source = false, narrow_barrier = true;
   bool has_barrier = true;
   int64_t target_offset = 0, source_offset = 0, barrier_offset = 0;

@@ -47,6 +47,7 @@ struct Operand {
     real64,   // ... of a double
     name,     // special register, variable, function or label; plus `value`
     memory,   // [reg or name + value]
+    tensor,   // [name, {...}]: of a texture or a tensor map
     vector,   // {...}: operands [first, first + count) of the function's pool
     list,     // (...): likewise
   };

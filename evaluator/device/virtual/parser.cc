@@ -696,7 +696,14 @@ class Parser {
       if (!offset(out.value)) return false;
     }
     out.kind = Operand::Kind::memory;
-    if (lexer_.peek().is(',')) return unsupported("a tensor or texture address");
+    if (lexer_.peek().is(',')) {
+      // No instruction that this device knows takes coordinates.
+      out.kind = Operand::Kind::tensor;
+      while (!lexer_.peek().is(']') && !lexer_.peek().is(';') &&
+             lexer_.peek().kind != Token::Kind::end) {
+        lexer_.take();
+      }
+    }
     return expect(']');
   }
 
