@@ -29,6 +29,7 @@ class Binder {
     bound.role = spec_.role;
     if (!define_symbols()) return bound;
     check_overrides();
+    common_tolerance_ = bind_tolerance(task_.tolerance);
     for (const TensorSpec& tensor : task_.tensors) bound.tensors.push_back(bind_tensor(tensor));
     for (const ScalarSpec& scalar : task_.scalars) bound.scalars.push_back(bind_scalar(scalar));
     bound.flops = work("flops", task_.work.flops);
@@ -98,7 +99,7 @@ class Binder {
     bound.direction = tensor.direction;
     bound.dtype = tensor.dtype;
     if (tensor.direction != Direction::in)
-      bound.tolerance = bind_tolerance(tensor.tolerance.value_or(task_.tolerance));
+      bound.tolerance = tensor.tolerance ? bind_tolerance(*tensor.tolerance) : common_tolerance_;
     if (!bind_shape(tensor, bound) || tensor.direction == Direction::out) return bound;
     const auto override = spec_.fills.find(tensor.name);
     const FillSpec& fill = override != spec_.fills.end() ? override->second : tensor.fill;
@@ -201,6 +202,7 @@ class Binder {
   const CaseSpec& spec_;
   Problems& problems_;
   Expressions symbols_;
+  Tolerance common_tolerance_;  // of outputs without their own
 };
 
 }  // namespace

@@ -58,6 +58,19 @@ CpuOutputs cumsum_rows(const CpuCase& in) {
   return {{"y", y}};
 }
 
+/// Sums modulo 2^32, as signed numbers.
+CpuOutputs conditional_prefix_sum(const CpuCase& in) {
+  std::vector<double> y;
+  uint64_t sum = 0;
+  size_t positives = 0;
+  for (const double value : in.tensor("x")) {
+    if (positives % 3 == 1) sum += static_cast<uint64_t>(static_cast<int64_t>(value));
+    if (value > 0) ++positives;
+    y.push_back(static_cast<int32_t>(static_cast<uint32_t>(sum)));
+  }
+  return {{"y", y}};
+}
+
 }  // namespace
 
 CpuReferences element_references() {
@@ -66,6 +79,7 @@ CpuReferences element_references() {
       {"embedding-gather", embedding_gather},
       {"adamw-update", adamw_update},
       {"cumsum-rows", cumsum_rows},
+      {"rebench-conditional-prefix-sum-v2", conditional_prefix_sum},
   };
 }
 

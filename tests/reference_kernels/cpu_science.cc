@@ -1,8 +1,76 @@
 // Point processes, spectra, rendering, coresets.
+#include <algorithm>
+#include <cmath>
+
 #include "tests/reference_kernels/cpu_reference.h"
 
 namespace assay {
 
-CpuReferences science_references() { return {}; }
+namespace {
+
+CpuOutputs composite(const CpuCase& in) {
+  const std::vector<double>&sigma = in.tensor("sigma"), &z = in.tensor("z");
+  const size_t samples = in.size("samples"), channels = in.size("channels");
+  std::vector<double> rgb, acc, depth;
+  for (size_t r = 0; r < in.size("rays"); ++r) {
+    const double norm = in.tensor("dnorm")[r];
+    std::vector<double> color(channels, 0.0);
+    double behind = 1, weights = 0, depths = 0;
+    for (size_t s = 0; s < samples; ++s) {
+      const size_t i = r * samples + s;
+      const double distance = s + 1 == samples ? 1e10 * norm : 100 * (z[i + 1] - z[i]) * norm;
+      const double through = sigma[i] > 0 ? std::exp(-sigma[i] * distance) : 1;
+      const double weight = (1 - through) * behind;
+      for (size_t c = 0; c < channels; ++c)
+        color[c] += weight * in.tensor("color")[i * channels + c];
+      weights += weight;
+      depths += weight * z[i];
+      behind *= through + 1e-10;
+    }
+    for (const double value : color) rgb.push_back(value + behind);
+    acc.push_back(weights);
+    depth.push_back(depths);
+  }
+  return {{"rgb", rgb}, {"acc", acc}, {"depth", depth}};
+}
+
+/// A texel's share falls off linearly to 0 at its neighbours, along both axes.
+CpuOutputs sample_planes(const CpuCase& in) {
+  const std::vector<double>& planes = in.tensor("planes");
+  const size_t channels = in.size("channels");
+  std::vector<double> features;
+  for (size_t p = 0; p < in.size("count"); ++p) {
+    const auto place = [&](size_t axis, size_t size) {
+      const double g =
+          (in.tensor("points")[p * 3 + axis] - in.tensor("centre")[axis]) / in.tensor("half")[axis];
+      return (g + 1) / 2 * static_cast<double>(size - 1);
+    };
+    std::vector<double> sum(channels, 0.0);
+    size_t plane = 0;  // its first texel
+    for (size_t level = 0; level < in.size("levels"); ++level) {
+      const size_t height = in.size("height") << level, width = in.size("width") << level;
+      for (const auto& [across, down] : {std::pair<size_t, size_t>{1, 2}, {0, 2}, {0, 1}}) {
+        for (size_t y = 0; y < height; ++y)
+          for (size_t x = 0; x < width; ++x) {
+            const double share =
+                std::max(0.0, 1 - std::abs(place(across, width) - static_cast<double>(x))) *
+                std::max(0.0, 1 - std::abs(place(down, height) - static_cast<double>(y)));
+            if (share == 0) continue;
+            for (size_t c = 0; c < channels; ++c)
+              sum[c] += share * planes[(plane + y * width + x) * channels + c];
+          }
+        plane += height * width;
+      }
+    }
+    features.insert(features.end(), sum.begin(), sum.end());
+  }
+  return {{"features", features}};
+}
+
+}  // namespace
+
+CpuReferences science_references() {
+  return {{"volume-render-composite", composite}, {"triplane-pyramid-sample", sample_planes}};
+}
 
 }  // namespace assay
