@@ -20,6 +20,7 @@
 
 #include "base/digest.h"
 #include "base/files.h"
+#include "reports/run_schema.h"
 #include "reports/statement.h"
 
 namespace assay {
@@ -121,7 +122,9 @@ CREATE TABLE launches (
   elapsed_ms REAL NOT NULL
 );
 CREATE INDEX launches_by_case ON launches(case_id);
-)sql"};
+)sql",
+                                                                        // version 2: timings
+                                                                        "SELECT 1;", kRunSchema};
 
 Result<void> execute(sqlite3* database, const std::string& sql) {
   char* message = nullptr;
