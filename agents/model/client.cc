@@ -56,6 +56,13 @@ struct Pending {
 };
 using PendingPointer = std::shared_ptr<Pending>;
 
+/// Servers may repeat the key in what they say about it.
+void hide(std::string& text, const std::string& key) {
+  if (key.empty()) return;
+  for (size_t at = text.find(key); at != std::string::npos; at = text.find(key, at))
+    text.replace(at, key.size(), "[key]");
+}
+
 std::string request_id(const HttpResponse& response) {
   for (const char* name : {"x-request-id", "request-id"})
     if (const auto found = response.headers.find(name); found != response.headers.end())
@@ -73,6 +80,7 @@ struct ModelClient::State : std::enable_shared_from_this<State> {
   std::string name;
   std::string url;
   std::vector<std::string> headers;
+  std::string key;  // in memory only, to keep it out of messages
 
   // The loop's thread only.
   AdaptiveLimit limit;
@@ -208,7 +216,10 @@ void ModelClient::State::on_done(const std::vector<PendingPointer>& group,
         !ended_by_reader && (response.status != 200 || response.fault != TransportFault::none);
     failure =
         transport && !told_error ? classify_response(response, unix_seconds()) : decoding.failure;
-    if (failure) failure->status = response.status;
+    if (failure) {
+      failure->status = response.status;
+      hide(failure->message, key);
+    }
   }
   Attempt attempt;
   attempt.status = response.status;
@@ -352,6 +363,7 @@ Result<std::unique_ptr<ModelClient>> ModelClient::create(std::shared_ptr<HttpLoo
   state->protocol = protocol;
   state->url = protocol->url(config);
   state->headers = protocol->authorization(key);
+  state->key = key;
   state->headers.emplace_back("Content-Type: application/json");
   state->headers.emplace_back(config.stream ? "Accept: text/event-stream"
                                             : "Accept: application/json");

@@ -118,6 +118,14 @@ TEST_F(ClientTest, AnExhaustedQuotaEndsEveryCallAtOnce) {
   EXPECT_EQ(server.requests().size(), 1u);
 }
 
+TEST_F(ClientTest, KeepsTheKeyOutOfWhatAServerSaysAboutIt) {
+  const ScriptedServer server(
+      {Scripted::answer(401, R"({"error":{"message":"wrong key: secret-key-1"}})")});
+  const Generation generation = ask(*client(server));
+  ASSERT_TRUE(generation.failure);
+  EXPECT_EQ(generation.failure->message, "wrong key: [key]");
+}
+
 TEST_F(ClientTest, DoesNotFollowARedirectToAnotherHost) {
   const ScriptedServer elsewhere({Scripted::answer(200, kChat)});
   const ScriptedServer server({Scripted::answer(307, "", {"Location: " + elsewhere.url() + "/x"})});
