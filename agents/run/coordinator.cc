@@ -20,6 +20,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <thread>
@@ -88,6 +89,7 @@ struct Open {
   std::vector<TurnRow> rows;  // of episode.turns, in their order
   int pending = 0;            // generations and judgements
   bool broken = false;        // no further turns: trouble, or the part has stopped
+  bool ended = false;         // no further turns, and what there is counts
 };
 
 struct JudgeJob {
@@ -145,7 +147,7 @@ struct Coordinator::Impl {
   Result<void> open_cell(size_t part, const Task& task, int number);
   Result<void> read_back(Open& sample, uint64_t id);
   Result<void> ask_loop(uint64_t id);
-  void request(uint64_t id, const Proposal& proposal);
+  Result<void> request(uint64_t id, const Proposal& proposal);
   Result<void> on_generation(Event& event);
   Result<void> store_answer(Open& sample, size_t index, Generation& generation);
   Result<void> on_judgement(Event& event);
@@ -342,7 +344,7 @@ Result<void> Coordinator::Impl::ask_loop(uint64_t id) {
   }
   const std::string limit = limit_reached(sample);
   std::vector<Proposal> proposals;
-  if (limit.empty()) proposals = plan.loop->next(sample.episode);
+  if (limit.empty() && !sample.ended) proposals = plan.loop->next(sample.episode);
   if (proposals.empty() && !sample.episode.turns.empty()) {
     if (sample.pending == 0) return finish(id);
     return {};
@@ -353,11 +355,11 @@ Result<void> Coordinator::Impl::ask_loop(uint64_t id) {
     return {};
   }
   if (sample.episode.turns.empty()) ++samples_started[sample.part];
-  for (const Proposal& proposal : proposals) request(id, proposal);
+  for (const Proposal& proposal : proposals) RETURN_IF_ERROR(request(id, proposal));
   return {};
 }
 
-void Coordinator::Impl::request(uint64_t id, const Proposal& proposal) {
+Result<void> Coordinator::Impl::request(uint64_t id, const Proposal& proposal) {
   Open& sample = open.at(id);
   const size_t index = sample.episode.turns.size();
   Turn& turn = sample.episode.turns.emplace_back();
@@ -376,8 +378,7 @@ void Coordinator::Impl::request(uint64_t id, const Proposal& proposal) {
   for (const Message& message : proposal.messages)
     prompt["messages"].push_back({{"role", message.speaker == Speaker::user ? "user" : "assistant"},
                                   {"content", message.text}});
-  if (const auto blob = store.store().put_blob(json_text(prompt)); blob.ok())
-    row.prompt_digest = *blob;
+  ASSIGN_OR_RETURN(row.prompt_digest, store.store().put_blob(json_text(prompt)));
 
   GenerationRequest request;
   request.task = sample.task;
@@ -390,6 +391,7 @@ void Coordinator::Impl::request(uint64_t id, const Proposal& proposal) {
   plan.parts[sample.part].agent->generate(std::move(request), [this, id, index](Generation made) {
     events.push({id, index, std::move(made), std::nullopt});
   });
+  return {};
 }
 
 Result<void> Coordinator::Impl::on_generation(Event& event) {
@@ -418,6 +420,14 @@ Result<void> Coordinator::Impl::on_generation(Event& event) {
     stopped[sample.part] = text;
   if (failure.failure == FailureClass::fatal_run || failure.failure == FailureClass::cancelled) {
     sample.broken = true;
+    ready.push_back(event.open);
+    return {};
+  }
+  // A conversation that grew too long ends with what it has.
+  const bool has_verdict = std::ranges::any_of(
+      sample.episode.turns, [](const Turn& turn) { return turn.wants_code && turn.done; });
+  if (failure.failure == FailureClass::fail_sample && has_verdict) {
+    sample.ended = true;
     ready.push_back(event.open);
     return {};
   }
@@ -529,7 +539,9 @@ Result<void> Coordinator::Impl::finish(uint64_t id) {
   Open& sample = open.at(id);
   std::optional<int> best = sample.episode.best();
   for (int i = static_cast<int>(sample.episode.turns.size()) - 1; !best && i >= 0; --i)
-    if (sample.episode.turns[static_cast<size_t>(i)].wants_code) best = i;
+    if (sample.episode.turns[static_cast<size_t>(i)].wants_code &&
+        sample.episode.turns[static_cast<size_t>(i)].done)
+      best = i;
   if (best) {
     sample.row.best_turn_id = sample.rows[static_cast<size_t>(*best)].id;
     ++status.verdicts[std::string(name(sample.episode.turns[static_cast<size_t>(*best)].outcome))];

@@ -217,6 +217,16 @@ TEST_F(CoordinatorTest, InfrastructureTroubleIsNoVerdictAndIsTriedAgain) {
   EXPECT_EQ(agent.calls, 2);  // a refused request is not sent again
 }
 
+TEST_F(CoordinatorTest, AConversationThatGrewTooLongEndsWithWhatItHas) {
+  FakeAgent agent([](const GenerationRequest& request) {
+    return request.turn == 2 ? failed(FailureClass::fail_sample)
+                             : said(request.turn == 0 ? "right" : "wrong");
+  });
+  const RunSummary summary = run(agent, "refine", 4);
+  EXPECT_EQ(summary.status.failed, 0);
+  EXPECT_EQ(summary.status.verdicts.at("correct"), 6);
+}
+
 TEST_F(CoordinatorTest, AFatalFailureStopsThePartWithItsReason) {
   FakeAgent agent([](const GenerationRequest&) { return failed(FailureClass::fatal_run); });
   const RunSummary summary = run(agent);
