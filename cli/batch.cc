@@ -6,13 +6,12 @@
 #include <array>
 #include <atomic>
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 
 #include "base/digest.h"
+#include "reports/facts.h"
 #include "reports/progress.h"
-#include "sandbox/sandbox.h"
 #include "tasks/npy.h"
 
 namespace assay {
@@ -20,38 +19,6 @@ namespace assay {
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Whatever of the options changes an evaluation's answer, as stable text.
-std::string options_text(const EvaluateOptions& options) {
-  nlohmann::json json = {{"cases", options.cases},
-                         {"repeats", options.repeats},
-                         {"budget", options.budget},
-                         {"instruction_budget", options.run.instruction_budget},
-                         {"deadline_seconds", options.run.deadline_seconds}};
-  if (options.seed) json["seed"] = *options.seed;
-  return json.dump();
-}
-
-/// The machine, as stored with every result.
-std::string facts_json(const Evaluator& evaluator) {
-  const sandbox::Isolation& isolation = sandbox::isolation();
-  nlohmann::json degraded = nlohmann::json::array();
-  for (const sandbox::Degradation& degradation : isolation.degraded)
-    degraded.push_back({{"property", degradation.property},
-                        {"wanted", degradation.wanted},
-                        {"got", degradation.got},
-                        {"reason", degradation.reason}});
-  return nlohmann::json{{"device", evaluator.device()},
-                        {"toolchain", evaluator.toolchain()},
-                        {"isolation",
-                         {{"tier", isolation.tier},
-                          {"landlock_abi", isolation.landlock_abi},
-                          {"seccomp", isolation.seccomp},
-                          {"namespaces", isolation.namespaces},
-                          {"cgroup", isolation.cgroup},
-                          {"degraded", degraded}}}}
-      .dump();
-}
 
 Result<void> dump_cases(const Task& task, const Evaluation& evaluation, const fs::path& folder) {
   for (const CaseResult& result : evaluation.cases) {

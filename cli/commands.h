@@ -16,5 +16,13 @@ void add_demo_command(CLI::App& app, int& status);
 void add_doctor_command(CLI::App& app, int& status);
 void add_eval_command(CLI::App& app, int& status);
 void add_tasks_command(CLI::App& app, int& status);
+void add_prompt_command(CLI::App& app, int& status);
+void add_run_command(CLI::App& app, int& status);
+void add_runs_command(CLI::App& app, int& status);
+void add_show_command(CLI::App& app, int& status);
+void add_report_command(CLI::App& app, int& status);
+void add_compare_command(CLI::App& app, int& status);
+void add_export_command(CLI::App& app, int& status);
+void add_retry_command(CLI::App& app, int& status);
 
 }  // namespace assay

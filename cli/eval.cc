@@ -9,6 +9,7 @@
 #include "cli/batch.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
+#include "cli/timing_option.h"
 #include "reports/page.h"
 #include "reports/results.h"
 #include "reports/table.h"
@@ -24,7 +25,7 @@ struct EvalArguments {
   std::string task;
   std::vector<std::string> files;
   std::string device = "virtual";
-  std::string budget;
+  std::string timing;
   std::string arch = "sm_90";
   std::vector<std::string> cases;
   uint64_t seed = 0;
@@ -91,13 +92,7 @@ Result<int> eval(const EvalArguments& arguments) {
   options.evaluate.cases = arguments.cases;
   if (arguments.has_seed) options.evaluate.seed = arguments.seed;
   options.evaluate.repeats = arguments.repeats;
-  if (arguments.device != "virtual")
-    options.evaluate.budget = arguments.budget.empty()    ? "benchmark"
-                              : arguments.budget == "off" ? ""
-                                                          : arguments.budget;
-  else if (!arguments.budget.empty() && arguments.budget != "off")
-    return Error{ErrorKind::usage,
-                 "the virtual device cannot time: leave --budget out, or add --device cuda:0"};
+  ASSIGN_OR_RETURN(options.evaluate.budget, timing_budget(arguments.timing, arguments.device));
   options.evaluate.run.deadline_seconds = arguments.deadline_seconds;
   options.evaluate.keep_plan = arguments.keep_plan;
   options.evaluate.keep_outputs = options.evaluate.keep_expected = !arguments.dump.empty();
@@ -141,11 +136,7 @@ void add_eval_command(CLI::App& app, int& status) {
       ->add_option("--device", arguments->device,
                    "virtual, cuda:N, several with commas, or cuda for all GPUs")
       ->capture_default_str();
-  command
-      ->add_option("--budget", arguments->budget,
-                   "How long timed cases are measured on a GPU: rl (0.3 s of GPU each), benchmark "
-                   "(2 s, the default), leaderboard (10 s, three processes), or off")
-      ->check(CLI::IsMember({"rl", "benchmark", "leaderboard", "off"}));
+  add_timing_option(*command, arguments->timing);
   command->add_option("--arch", arguments->arch, "Architecture of the virtual device; a GPU has its own")
       ->capture_default_str();
   command->add_option("--cases", arguments->cases, "Case names; by default all test cases")

@@ -18,6 +18,14 @@ int main(int argument_count, char** arguments) {
   assay::add_eval_command(app, status);
   assay::add_tasks_command(app, status);
   assay::add_calibrate_command(app, status);
+  assay::add_prompt_command(app, status);
+  assay::add_run_command(app, status);
+  assay::add_runs_command(app, status);
+  assay::add_show_command(app, status);
+  assay::add_report_command(app, status);
+  assay::add_compare_command(app, status);
+  assay::add_export_command(app, status);
+  assay::add_retry_command(app, status);
   assay::add_doctor_command(app, status);
   try {
     app.parse(argument_count, arguments);

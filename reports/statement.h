@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,13 @@ class Statement {
     return bound(sqlite3_bind_double(statement_, ++parameter_, value));
   }
 
+  /// An absent value is bound as NULL.
+  template <typename T>
+  Statement& operator<<(const std::optional<T>& value) {
+    if (value) return *this << *value;
+    return bound(sqlite3_bind_null(statement_, ++parameter_));
+  }
+
   /// True while there is a row. False at the end and after an error: see error().
   bool step() {
     if (status_ != SQLITE_OK && status_ != SQLITE_ROW) return false;
@@ -60,9 +68,7 @@ class Statement {
                  : std::string();
   }
   int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
-  bool is_null(int column) const {
-    return sqlite3_column_type(statement_, column) == SQLITE_NULL;
-  }
+  bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   double real(int column) const { return sqlite3_column_double(statement_, column); }
 
  private:

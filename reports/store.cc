@@ -21,6 +21,7 @@
 
 #include "base/digest.h"
 #include "base/files.h"
+#include "reports/run_schema.h"
 #include "reports/statement.h"
 
 namespace assay {
@@ -123,7 +124,7 @@ CREATE TABLE launches (
 );
 CREATE INDEX launches_by_case ON launches(case_id);
 )sql",
-                                                                    kTimingTables};
+                                                                    kTimingTables, kRunSchema};
 
 Result<void> execute(sqlite3* database, const std::string& sql) {
   char* message = nullptr;

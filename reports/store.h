@@ -75,7 +75,7 @@ struct EvaluationKey {
 
 class Store {
  public:
-  static constexpr int kSchemaVersion = 2;
+  static constexpr int kSchemaVersion = 3;
 
   /// Opens the run directory, creating it (and its parents) if need be. A store written by a newer
   /// assay is an error; an older one is migrated. Errors (io) name the path and what to do.
@@ -99,6 +99,10 @@ class Store {
   Result<std::vector<EvaluationSummary>> evaluations() const;
   Result<std::vector<Diagnostic>> diagnostics(int64_t evaluation_id) const;
   Result<std::vector<CaseSummary>> cases(int64_t evaluation_id) const;
+
+  /// For the other tables of this folder (run_store.h): the connection, to be used under the lock.
+  sqlite3* connection() const { return database_; }
+  std::mutex& connection_mutex() const { return mutex_; }
 
  private:
   explicit Store(std::filesystem::path folder) : folder_(std::move(folder)) {}

@@ -167,7 +167,7 @@ Result<std::unique_ptr<RunnerPool>> RunnerPool::create(const std::string& device
     for (size_t begin = 0; begin <= devices.size();) {
       const size_t comma = std::min(devices.find(',', begin), devices.size());
       const std::string device = devices.substr(begin, comma - begin);
-      for (int i = 0; i < (device == "virtual" ? std::max(1, count) : 1); ++i)
+      for (int i = 0; i < (device.starts_with("cuda") ? 1 : std::max(1, count)); ++i)
         RETURN_IF_ERROR(pool->add(device, options));
       begin = comma + 1;
     }

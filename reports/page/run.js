@@ -1,0 +1,170 @@
+'use strict';
+const data = JSON.parse(document.getElementById('data').textContent);
+const PAGE = 200;
+const byId = id => document.getElementById(id);
+// Text goes into the page as text nodes only: nothing a candidate wrote is ever parsed as HTML.
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+function verdictClass(verdict) {
+  return ['correct', 'running', 'failed', 'harness_error'].includes(verdict) ? verdict : 'wrong';
+}
+const columns = [
+  {name: 'task', value: row => data.tasks[row[0]]},
+  {name: 'agent', value: row => data.labels[row[1]]},
+  {name: 'sample', value: row => row[2], number: true},
+  {name: 'verdict', value: row => data.verdicts[row[3]], verdict: true},
+  {name: 'reason', value: row => data.reasons[row[4]]},
+  {name: 'turns', value: row => row[5], number: true},
+  {name: 'tokens', value: row => row[6], number: true},
+  {name: 'speedup', value: row => row[7], number: true, show: row => row[7] ? row[7] + 'x' : '-'},
+];
+let order = data.samples.map((_, index) => index);
+let shown = order;
+let start = 0;
+let sort = {column: -1, down: false};
+
+function percent(value) { return value === undefined ? '-' : (100 * value).toFixed(1); }
+
+function drawSummary() {
+  const table = byId('summary');
+  const ks = [...new Set(data.table.flatMap(row => row.pass.map(rate => rate[0])))];
+  const ps = [...new Set(data.table.flatMap(row => row.fast.map(rate => rate[0])))].filter(p => p > 0);
+  const head = ['agent', 'level', 'tasks', 'samples', ...ks.map(k => `pass@${k} %`), ...ps.map(p => `fast_${p} %`),
+    'gmean correct', 'gmean all', 'median', 'tokens', 'cost'];
+  const line = element('tr');
+  for (const text of head) line.append(element('th', text));
+  table.append(line);
+  for (const row of data.table) {
+    const cells = [row.label, row.level, row.tasks, row.samples];
+    for (const k of ks) {
+      const rate = row.pass.find(one => one[0] === k);
+      cells.push(rate ? `${percent(rate[1])} [${percent(rate[2])}, ${percent(rate[3])}]` : '-');
+    }
+    for (const p of ps) cells.push(percent((row.fast.find(one => one[0] === p) || [])[1]));
+    for (const key of ['gmean_correct', 'gmean_all', 'median'])
+      cells.push(row[key] === undefined ? '-' : row[key].toPrecision(3) + 'x');
+    cells.push(row.tokens, row.cost === undefined ? 'unknown' : '$' + row.cost.toFixed(2));
+    const tr = element('tr');
+    for (const cell of cells) tr.append(element('td', cell));
+    table.append(tr);
+  }
+}
+
+function drawSamples() {
+  const table = byId('samples');
+  const head = element('thead'), headLine = element('tr');
+  columns.forEach((column, index) => {
+    const th = element('th', column.name, column.number ? 'number' : '');
+    th.dataset.column = index;
+    if (sort.column === index) th.setAttribute('aria-sort', sort.down ? 'descending' : 'ascending');
+    headLine.append(th);
+  });
+  head.append(headLine);
+  const body = element('tbody');
+  for (const index of shown.slice(start, start + PAGE)) {
+    const row = data.samples[index];
+    const tr = element('tr');
+    tr.tabIndex = 0;
+    tr.dataset.sample = index;
+    for (const column of columns) {
+      const value = column.value(row);
+      const td = element('td', column.show ? column.show(row) : value, column.number ? 'number' : '');
+      if (column.verdict) td.className = verdictClass(value);
+      tr.append(td);
+    }
+    body.append(tr);
+  }
+  table.replaceChildren(head, body);
+  byId('count').textContent = shown.length === 0 ? 'no samples' :
+    `${start + 1} to ${Math.min(start + PAGE, shown.length)} of ${shown.length} samples`;
+}
+
+function resort(column) {
+  sort = {column, down: sort.column === column && !sort.down};
+  const value = columns[column].value, sign = sort.down ? -1 : 1;
+  const compare = (a, b) => {
+    const x = value(data.samples[a]), y = value(data.samples[b]);
+    return sign * (x < y ? -1 : x > y ? 1 : 0) || a - b;
+  };
+  order.sort(compare);
+  refilter();
+}
+
+function refilter() {
+  const words = byId('filter').value.toLowerCase().split(/\s+/).filter(word => word);
+  shown = words.length === 0 ? order : order.filter(index => {
+    const row = data.samples[index];
+    const text = [0, 1, 3, 4].map(i => columns[i].value(row)).join(' ').toLowerCase();
+    return words.every(word => text.includes(word));
+  });
+  start = 0;
+  drawSamples();
+}
+
+function showSample(index) {
+  const row = data.samples[index], detail = data.details.samples[index];
+  const section = byId('sample');
+  section.replaceChildren(element('h2', `${data.tasks[row[0]]} / ${data.labels[row[1]]} / sample ${row[2]}`));
+  const verdict = data.verdicts[row[3]];
+  section.append(element('p', verdict + (data.reasons[row[4]] ? ` (${data.reasons[row[4]]})` : ''), verdictClass(verdict)));
+  if (!detail) {
+    section.append(element('p', 'Its code was left out of this page to keep it small; assay show prints it.', 'note'));
+  } else {
+    if (detail.e) section.append(element('p', detail.e));
+    for (const [line, severity, message] of detail.d || [])
+      section.append(element('p', `${line ? 'line ' + line + ': ' : ''}${severity}: ${message}`));
+    if (detail.c) section.append(element('pre', data.details.codes[detail.c]));
+  }
+  section.hidden = false;
+  section.scrollIntoView();
+}
+
+function drawCharts() {
+  if (typeof Chart === 'undefined') {
+    byId('note').textContent += ' Charts are missing: install libjs-chart.js and make the report again.';
+    return;
+  }
+  Chart.defaults.animation = false;
+  const counts = data.labels.map(() => data.verdicts.map(() => 0));
+  for (const row of data.samples) counts[row[1]][row[3]]++;
+  const colour = (i, n) => `hsl(${Math.round(360 * i / Math.max(1, n))} 60% 50%)`;
+  window.scoresChart = new Chart(byId('scores'), {
+    type: 'bar',
+    data: {labels: data.labels, datasets: data.verdicts.map((verdict, i) => ({
+      label: verdict, data: counts.map(row => row[i]),
+      backgroundColor: verdict === 'correct' ? '#16803c' : colour(i, data.verdicts.length)}))},
+    options: {scales: {x: {stacked: true}, y: {stacked: true}}},
+  });
+  window.speedsChart = new Chart(byId('speeds'), {
+    type: 'scatter',
+    data: {datasets: data.labels.map((label, i) => ({
+      label, backgroundColor: colour(i, data.labels.length),
+      data: data.samples.filter(row => row[1] === i && row[7] > 0).slice(0, 5000).map(row => ({x: row[0], y: row[7]}))}))},
+    options: {scales: {
+      x: {min: -1, max: data.tasks.length, ticks: {stepSize: 1, callback: value => data.tasks[value] || ''}},
+      y: {type: 'logarithmic'}}},
+  });
+}
+
+byId('title').textContent = document.title = data.title;
+if (data.details.left_out)
+  byId('note').textContent = `Code of ${data.details.left_out} samples was left out to keep this page small.`;
+byId('samples').addEventListener('click', event => {
+  const head = event.target.closest('th[data-column]'), line = event.target.closest('tr[data-sample]');
+  if (head) resort(Number(head.dataset.column));
+  else if (line) showSample(Number(line.dataset.sample));
+});
+byId('samples').addEventListener('keydown', event => {
+  const line = event.target.closest('tr[data-sample]');
+  if (line && event.key === 'Enter') showSample(Number(line.dataset.sample));
+});
+byId('filter').addEventListener('input', refilter);
+byId('next').addEventListener('click', () => { if (start + PAGE < shown.length) { start += PAGE; drawSamples(); } });
+byId('previous').addEventListener('click', () => { start = Math.max(0, start - PAGE); drawSamples(); });
+drawSummary();
+drawSamples();
+drawCharts();

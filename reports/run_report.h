@@ -1,0 +1,94 @@
+// Result tables of runs: samples to numbers, by agent and level.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reports/estimators.h"
+#include "reports/run_store.h"
+#include "reports/speed.h"
+
+namespace assay {
+
+/// One sample with its speed, ready for statistics.
+struct ReportSample {
+  SampleResult result;
+  std::optional<Speed> speed;
+  bool counted() const { return result.state == SampleState::done; }  // has a verdict
+  bool correct() const { return counted() && result.outcome == Outcome::correct; }
+};
+
+/// One run of one agent, with its samples.
+struct ReportRun {
+  RunRow run;
+  std::string folder;
+  std::string label;  // agent, with loop and folder where that is needed to tell runs apart
+  std::vector<ReportSample> samples;
+};
+
+struct ReportData {
+  std::vector<ReportRun> runs;
+};
+
+/// Reads run directories. not_found where a folder holds no run.
+Result<ReportData> load_report(const std::vector<std::filesystem::path>& folders);
+
+/// The thresholds of fast_p.
+inline constexpr double kFastThresholds[] = {0, 0.5, 0.8, 1, 1.5, 2};
+
+/// A rate averaged over tasks; absent where no task has k samples.
+struct RateAtK {
+  double p = 0;  // fast_p's threshold; unused by pass@k
+  int k = 1;
+  std::optional<double> value;
+  statistics::Interval interval;  // 95 %, bootstrap over tasks
+  int tasks = 0;                  // that have k samples
+};
+
+/// One row: an agent at a level ("all", or the suite's levels).
+struct ReportRow {
+  std::string label;
+  std::string level;
+  int tasks = 0;
+  int samples = 0;
+  int unfinished = 0;
+  int failed = 0;  // trouble that is not the agent's: in no rate
+  std::map<std::string, int> verdicts;
+  std::vector<RateAtK> pass;      // by k
+  std::vector<RateAtK> fast;      // by threshold and k
+  std::vector<RateAtK> fast_low;  // the same with the lower bound of each speedup, k = 1
+  int timed = 0;                  // correct samples with a speed
+  std::optional<statistics::Estimate>
+      gmean_correct;                              // per task, then over tasks; failures left out
+  std::optional<statistics::Estimate> gmean_all;  // tasks without a correct sample count 1.0x
+  std::optional<double> median_speedup, quartile_low, quartile_high;
+  int64_t tokens = 0;
+  std::optional<double> cost_dollars;  // absent where one is unknown
+};
+
+/// Rows by run, each with "all" first and then its levels.
+std::vector<ReportRow> report_rows(const ReportData& data, const std::vector<int>& ks);
+
+enum class ReportFormat { text, markdown, csv, json };
+/// `width` as in Table::text.
+std::string report_text(const ReportData& data, const std::vector<ReportRow>& rows,
+                        ReportFormat format, size_t width);
+
+/// Two runs on the tasks that both have: differences of pass@1 and of ln speedup, paired by task.
+struct RunComparison {
+  std::string a, b;
+  int tasks = 0;
+  statistics::Estimate pass_difference;  // of pass@1, a - b
+  int wins = 0, losses = 0, ties = 0;    // of a, by task
+  double sign_p = 1;
+  int timed_tasks = 0;                              // both have a timed correct sample
+  std::optional<statistics::Estimate> speed_ratio;  // geometric, a over b
+};
+/// not_found where the runs share no task with verdicts.
+Result<RunComparison> compare_runs(const ReportRun& a, const ReportRun& b);
+
+}  // namespace assay

@@ -1,0 +1,221 @@
+// The result table as text, Markdown, CSV and JSON.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "reports/run_report.h"
+#include "reports/table.h"
+
+namespace assay {
+
+namespace {
+
+std::string percent(const RateAtK& rate) {
+  if (!rate.value) return "-";
+  return fmt::format("{:.1f} [{:.0f}, {:.0f}]", 100 * *rate.value, 100 * rate.interval.low,
+                     100 * rate.interval.high);
+}
+
+std::string times(const std::optional<statistics::Estimate>& estimate) {
+  if (!estimate) return "-";
+  if (!std::isfinite(estimate->interval.high)) return fmt::format("{:.3g}x", estimate->value);
+  return fmt::format("{:.3g}x [{:.3g}, {:.3g}]", estimate->value, estimate->interval.low,
+                     estimate->interval.high);
+}
+
+std::string verdict_text(const ReportRow& row) {
+  std::string text;
+  for (const auto& [verdict, count] : row.verdicts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, verdict);
+  if (row.failed > 0) text += fmt::format(", {} failed", row.failed);
+  if (row.unfinished > 0) text += fmt::format(", {} unfinished", row.unfinished);
+  return text;
+}
+
+std::vector<std::string> header(const std::vector<ReportRow>& rows) {
+  std::vector<std::string> cells = {"agent", "level", "tasks", "samples"};
+  if (rows.empty()) return cells;
+  for (const RateAtK& rate : rows[0].pass) cells.push_back(fmt::format("pass@{} %", rate.k));
+  for (const RateAtK& rate : rows[0].fast)
+    if (rate.k == 1 && rate.p > 0) cells.push_back(fmt::format("fast_{:g}@1 %", rate.p));
+  for (const char* cell :
+       {"timed", "gmean correct", "gmean all", "median", "tokens", "cost", "verdicts"})
+    cells.emplace_back(cell);
+  return cells;
+}
+
+std::vector<std::string> cells_of(const ReportRow& row) {
+  std::vector<std::string> cells = {row.label, row.level, std::to_string(row.tasks),
+                                    std::to_string(row.samples)};
+  for (const RateAtK& rate : row.pass) cells.push_back(percent(rate));
+  for (const RateAtK& rate : row.fast)
+    if (rate.k == 1 && rate.p > 0) cells.push_back(percent(rate));
+  cells.push_back(std::to_string(row.timed));
+  cells.push_back(times(row.gmean_correct));
+  cells.push_back(times(row.gmean_all));
+  cells.push_back(row.median_speedup ? fmt::format("{:.3g}x", *row.median_speedup) : "-");
+  cells.push_back(short_count(static_cast<uint64_t>(row.tokens)));
+  cells.push_back(row.cost_dollars ? fmt::format("${:.2f}", *row.cost_dollars) : "unknown");
+  cells.push_back(verdict_text(row));
+  return cells;
+}
+
+std::string notes(const ReportData& data) {
+  std::string text =
+      "Rates are unbiased estimates in percent with 95 % intervals over tasks; '-' is undefined "
+      "(fewer than k samples, or nothing timed).\n"
+      "gmean correct leaves failed tasks out; gmean all counts them as 1.0x. Speedups are over the "
+      "task's naive kernel.\n";
+  for (const ReportRun& run : data.runs)
+    text += fmt::format("{}: suite {}, loop {}, device {}{}\n", run.label, run.run.suite,
+                        run.run.loop, run.run.device_id,
+                        run.run.stopped.empty() ? "" : "; stopped: " + run.run.stopped);
+  return text;
+}
+
+/// A cell that spreadsheets take for text, never for a formula.
+std::string csv_cell(std::string cell) {
+  if (!cell.empty() && std::string("=+-@\t\r").find(cell[0]) != std::string::npos && cell != "-")
+    cell.insert(cell.begin(), '\'');
+  if (cell.find_first_of(",\"\n\r") == std::string::npos) return cell;
+  std::string quoted = "\"";
+  for (const char c : cell) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+std::string csv(const std::vector<ReportRow>& rows) {
+  std::string text =
+      "agent,level,tasks,samples,failed,unfinished,statistic,k,p,value,low,high,tasks_used\n";
+  const auto line = [&](const ReportRow& row, const char* statistic, const RateAtK& rate) {
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_cell(row.label),
+                        csv_cell(row.level), row.tasks, row.samples, row.failed, row.unfinished,
+                        statistic, rate.k, rate.p, rate.value ? fmt::format("{}", *rate.value) : "",
+                        rate.value ? fmt::format("{}", rate.interval.low) : "",
+                        rate.value ? fmt::format("{}", rate.interval.high) : "", rate.tasks);
+  };
+  const auto speed = [&](const ReportRow& row, const char* statistic,
+                         const std::optional<statistics::Estimate>& estimate) {
+    if (!estimate) return;
+    RateAtK rate;
+    rate.k = 0;
+    rate.value = estimate->value;
+    rate.interval = estimate->interval;
+    rate.tasks = estimate->count;
+    line(row, statistic, rate);
+  };
+  for (const ReportRow& row : rows) {
+    for (const RateAtK& rate : row.pass) line(row, "pass@k", rate);
+    for (const RateAtK& rate : row.fast) line(row, "fast_p@k", rate);
+    for (const RateAtK& rate : row.fast_low) line(row, "fast_p@k of lower bounds", rate);
+    speed(row, "gmean_correct", row.gmean_correct);
+    speed(row, "gmean_all", row.gmean_all);
+  }
+  return text;
+}
+
+nlohmann::json rate_json(const RateAtK& rate) {
+  nlohmann::json json = {{"k", rate.k}, {"p", rate.p}, {"tasks", rate.tasks}, {"value", nullptr}};
+  if (rate.value) {
+    json["value"] = *rate.value;
+    json["low"] = rate.interval.low;
+    json["high"] = rate.interval.high;
+  }
+  return json;
+}
+
+nlohmann::json estimate_json(const std::optional<statistics::Estimate>& estimate) {
+  if (!estimate) return nullptr;
+  nlohmann::json json = {{"value", estimate->value}, {"tasks", estimate->count}};
+  if (std::isfinite(estimate->interval.high)) {
+    json["low"] = estimate->interval.low;
+    json["high"] = estimate->interval.high;
+  }
+  return json;
+}
+
+nlohmann::json rows_json(const ReportData& data, const std::vector<ReportRow>& rows) {
+  nlohmann::json json = {
+      {"version", 1}, {"runs", nlohmann::json::array()}, {"rows", nlohmann::json::array()}};
+  for (const ReportRun& run : data.runs)
+    json["runs"].push_back({{"label", run.label},
+                            {"agent", run.run.agent},
+                            {"loop", run.run.loop},
+                            {"suite", run.run.suite},
+                            {"device", run.run.device_id},
+                            {"arch", run.run.arch},
+                            {"folder", run.folder},
+                            {"stopped", run.run.stopped},
+                            {"started_at", run.run.started_at}});
+  for (const ReportRow& row : rows) {
+    nlohmann::json one = {{"agent", row.label},
+                          {"level", row.level},
+                          {"tasks", row.tasks},
+                          {"samples", row.samples},
+                          {"failed", row.failed},
+                          {"unfinished", row.unfinished},
+                          {"verdicts", row.verdicts},
+                          {"timed", row.timed},
+                          {"tokens", row.tokens},
+                          {"gmean_correct", estimate_json(row.gmean_correct)},
+                          {"gmean_all", estimate_json(row.gmean_all)},
+                          {"cost_dollars", nullptr},
+                          {"median_speedup", nullptr}};
+    if (row.cost_dollars) one["cost_dollars"] = *row.cost_dollars;
+    if (row.median_speedup)
+      one.update({{"median_speedup", *row.median_speedup},
+                  {"quartile_low", *row.quartile_low},
+                  {"quartile_high", *row.quartile_high}});
+    for (const auto& [key, rates] :
+         {std::pair{"pass_at_k", &row.pass}, std::pair{"fast_p_at_k", &row.fast},
+          std::pair{"fast_p_at_k_lower_bound", &row.fast_low}}) {
+      one[key] = nlohmann::json::array();
+      for (const RateAtK& rate : *rates) one[key].push_back(rate_json(rate));
+    }
+    json["rows"].push_back(std::move(one));
+  }
+  return json;
+}
+
+std::string markdown(const std::vector<ReportRow>& rows) {
+  const auto line = [](const std::vector<std::string>& cells) {
+    std::string text = "|";
+    for (const std::string& cell : cells) {
+      text += ' ';
+      for (const char c : cell) {
+        if (c == '|') text += '\\';
+        text += c == '\n' ? ' ' : c;
+      }
+      text += " |";
+    }
+    return text + "\n";
+  };
+  const std::vector<std::string> head = header(rows);
+  std::string text = line(head) + "|";
+  for (size_t i = 0; i < head.size(); ++i) text += "---|";
+  text += "\n";
+  for (const ReportRow& row : rows) text += line(cells_of(row));
+  return text;
+}
+
+}  // namespace
+
+std::string report_text(const ReportData& data, const std::vector<ReportRow>& rows,
+                        ReportFormat format, size_t width) {
+  switch (format) {
+    case ReportFormat::csv:
+      return csv(rows);
+    case ReportFormat::json:
+      return rows_json(data, rows).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
+             "\n";
+    case ReportFormat::markdown:
+      return markdown(rows) + "\n" + notes(data);
+    case ReportFormat::text:
+      break;
+  }
+  Table table(header(rows));
+  for (const ReportRow& row : rows) table.add(cells_of(row));
+  return table.text(width) + "\n" + notes(data);
+}
+
+}  // namespace assay

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# assay run and what reads its directories, as a user types them. Usage: run_test.sh ASSAY
+set -uo pipefail
+assay=$(readlink -f "$1")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+passed=0 failed=0
+
+# check NAME STATUS TEXT COMMAND...: the command ends with STATUS and prints TEXT somewhere.
+check() {
+  local name=$1 status=$2 text=$3 output got
+  shift 3
+  output=$("$@" 2>&1)
+  got=$?
+  if [ "$got" = "$status" ] && grep -qF -- "$text" <<<"$output"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    printf 'FAILED %s: status %s (wanted %s), wanted the text "%s" in:\n%s\n' \
+      "$name" "$got" "$status" "$text" "$output"
+  fi
+}
+
+mkdir answers
+cat >answers/vector-add.md <<'MD'
+Here is a kernel that forgets the last element:
+```cuda
+__global__ void add(const float* a, const float* b, float* c, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n - 1) c[i] = a[i] + b[i];
+}
+extern "C" void solve(const float* a, const float* b, float* c, int n, cudaStream_t stream) {
+  add<<<(n + 255) / 256, 256, 0, stream>>>(a, b, c, n);
+}
+```
+MD
+# The second turn is told the verdict of the first.
+cat >agent.sh <<'SH'
+#!/bin/sh
+if grep -q "Verdict: wrong_output"; then sed 's/n - 1/n/' "$1"; else cat "$1"; fi
+SH
+chmod +x agent.sh
+run() { "$assay" run --suite starter --tasks vector-add "$@"; }
+
+check unknown-suite 2 'starter' "$assay" run --suite startr --agent reference:naive
+check unknown-agent 2 'reference' run --agent refrence:naive
+check unknown-loop 2 'refine' run --agent reference:naive --loop refin
+check unknown-task 2 'vector-add' "$assay" run --suite starter --tasks vector-ad --agent reference:naive
+check missing-key 2 'OPENAI_API_KEY' env -u OPENAI_API_KEY "$assay" run --suite starter --agent openai-chat:m
+check bad-budget 2 'turns' run --agent reference:naive --budget turn=3
+check prompt 0 'extern "C" void solve(const float* a' "$assay" prompt vector-add
+check runs-two-agents 0 'reference:naive' run --agent reference:naive --agent file:answers --samples 2 --out run
+check resumes 0 '1 wrong_output' run --agent file:answers --samples 1 --out small
+check again 0 '1 wrong_output' run --agent file:answers --samples 1 --out small
+check refines 0 '1 correct' run --agent "cmd:$folder/agent.sh $folder/answers/vector-add.md" --loop refine --turns 2 --out refined
+check list 0 'file:answers' "$assay" runs list .
+check show-run 0 'wrong_output' "$assay" runs show run
+check show-sample 0 'forgets the last element' "$assay" show 2 --run run
+check show-refined 0 'Verdict: wrong_output' "$assay" show 1 --run refined
+check unknown-sample 2 'assay runs show' "$assay" show 99 --run run
+check report 0 'pass@2 %' "$assay" report run --k 1,2
+check markdown 0 '| reference:naive | all | 1 | 2 |' "$assay" report run --format markdown
+check csv 0 'reference:naive,all,1,2,0,0,pass@k,1,0,1,' "$assay" report run --format csv
+check json 0 '"pass_at_k"' "$assay" report run --format json
+check html 0 'report.html' "$assay" report run refined --html report.html
+check no-run 2 'no run directory' "$assay" report answers
+check compare 0 'A 1, B 0' "$assay" compare run@reference:naive run@file:answers
+check compare-which 2 'several agents' "$assay" compare run run
+check export 0 '"reward":0.0' "$assay" export --rl run --reward correct-1
+check retry 0 '0 samples to do again' "$assay" retry run
+check fatal-api 3 'redirects' python3 - "$assay" <<'PY'
+import http.server, os, subprocess, sys, threading
+class Redirect(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(307)
+        self.send_header("Location", "http://example.invalid/")
+        self.end_headers()
+    def log_message(self, *_): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirect)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+url = f"http://127.0.0.1:{server.server_port}/v1"
+sys.exit(subprocess.run([sys.argv[1], "run", "--suite", "starter", "--tasks", "vector-add", "--agent",
+    "openai-compatible:m", "--base-url", url, "--out", "redirected", "--no-cache"],
+    env={**os.environ, "no_proxy": "127.0.0.1"}).returncode)
+PY
+# Ctrl-C: ends within seconds with 130, and the same command goes on.
+interrupted() {
+  "$assay" run --suite starter --tasks vector-add --agent 'cmd:sleep 60' --out interrupted &
+  local pid=$!
+  sleep 4
+  kill -INT "$pid"
+  wait "$pid"
+}
+check interrupt 130 'finishing what is in flight' interrupted
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
