@@ -7,7 +7,7 @@ const CpuReferences& cpu_references() {
     CpuReferences merged;
     for (const auto& part : {starter_references(), row_references(), element_references(),
                              ordering_references(), matrix_references(), kernel_method_references(),
-                             science_references(), ternary_references()})
+                             science_references(), ternary_references(), serving_references()})
       merged.insert(part.begin(), part.end());
     return merged;
   }();

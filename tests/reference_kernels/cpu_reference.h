@@ -35,6 +35,7 @@ CpuReferences matrix_references();    // products, convolution, attention
 CpuReferences kernel_method_references();
 CpuReferences science_references();  // point processes, spectra, rendering, coresets
 CpuReferences ternary_references();
+CpuReferences serving_references();  // the suite attention-and-serving
 
 /// All of the above.
 const CpuReferences& cpu_references();

@@ -67,10 +67,34 @@ CpuOutputs sample_planes(const CpuCase& in) {
   return {{"features", features}};
 }
 
+CpuOutputs lag_correlations(const CpuCase& in) {
+  const size_t channels = in.size("channels"), events = in.size("events"), grid = in.size("grid");
+  std::vector<std::vector<double>> z(channels, std::vector<double>(grid, 0.0));
+  for (size_t i = 0; i < channels * events; ++i)
+    z[i / events][static_cast<size_t>(in.tensor("positions")[i])] = in.tensor("counts")[i];
+  std::vector<double> phi, pairs;
+  for (size_t i = 0; i < channels; ++i)
+    for (size_t t = 0; t < in.size("lags"); ++t) {
+      double sum = 0;
+      for (size_t s = t; s < grid; ++s) sum += z[i][s - t];
+      phi.push_back(sum);
+    }
+  for (size_t i = 0; i < channels; ++i)
+    for (size_t j = 0; j < channels; ++j)
+      for (size_t t = 0; t < in.size("lags"); ++t) {
+        double sum = 0;
+        for (size_t s = t; s < grid; ++s) sum += z[i][s] * z[j][s - t];
+        pairs.push_back(sum);
+      }
+  return {{"phi", phi}, {"pairs", pairs}};
+}
+
 }  // namespace
 
 CpuReferences science_references() {
-  return {{"volume-render-composite", composite}, {"triplane-pyramid-sample", sample_planes}};
+  return {{"volume-render-composite", composite},
+          {"triplane-pyramid-sample", sample_planes},
+          {"hawkes-lag-correlations", lag_correlations}};
 }
 
 }  // namespace assay
