@@ -139,6 +139,19 @@ CpuOutputs covariant_kernel(const CpuCase& in) {
   return {{"out", out}};
 }
 
+CpuOutputs cosines(const CpuCase& in) {
+  const double* g = in.tensor("g").data();
+  const size_t n = in.size("n"), p = in.size("p");
+  std::vector<double> out;
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j) {
+      const double lengths =
+          std::sqrt(dot(g + i * p, g + i * p, p)) * std::sqrt(dot(g + j * p, g + j * p, p));
+      out.push_back(lengths == 0 ? 0 : dot(g + i * p, g + j * p, p) / lengths);
+    }
+  return {{"out", out}};
+}
+
 }  // namespace
 
 CpuReferences kernel_method_references() {
@@ -148,6 +161,7 @@ CpuReferences kernel_method_references() {
       {"nngp-erf-gram", erf_kernel},
       {"mmd-squared-gaussian", squared_discrepancy},
       {"covariant-kernel-matrix", covariant_kernel},
+      {"trntk-gram-normalised", cosines},
   };
 }
 
