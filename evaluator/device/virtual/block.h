@@ -35,11 +35,11 @@ struct Launch {
   uint32_t schedule_seed = 0;
   uint32_t operation = 0;
   uint32_t multiprocessors = 132;
-  uint64_t budget = 0;  // lane instructions left
+  uint64_t budget = 0;  // instructions left, of all lanes of a warp
   std::chrono::steady_clock::time_point deadline;
 
   // Written by all threads.
-  std::atomic<uint64_t> used{0};  // lane instructions
+  std::atomic<uint64_t> used{0};  // of the budget
   std::atomic<uint64_t> fault_order{~uint64_t{0}};
   std::atomic<bool> over{false};  // budget or deadline exhausted
   std::mutex mutex;               // of what follows
