@@ -21,7 +21,7 @@
 // A candidate's burst that precedes the baseline's on the same generation is compared in full after
 // it. Violations end the measurement at once: a time without right outputs is no time.
 //
-// Protocol and constants: see docs/design.md, section 5.
+// Why it is so: docs/timing.md.
 #include "evaluator/timing/protocol.h"
 
 #include <algorithm>
