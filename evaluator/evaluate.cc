@@ -326,6 +326,9 @@ void Evaluator::time_case(Story& story, const BoundCase& bound, CaseResult& resu
   result.timing = *std::move(timing);
   for (const TimingReport& report : result.timing->processes) {
     result.report.check_ms += report.wall_ms;
+    if (!report.neighbours.empty())
+      result.report.notes.push_back(
+          fmt::format("the device was not ours alone while this was timed: {}", report.neighbours));
     if (!report.violation) continue;
     const TimingViolation& violation = *report.violation;
     return set_verdict(result, outcome_of_violation(violation.reason), violation.reason,

@@ -90,6 +90,7 @@ Result<nlohmann::json> result_json(const Store& store, const EvaluationSummary& 
                              {"shared_bank_conflicts", result.shared_bank_conflicts},
                              {"record_ms", result.record_ms},
                              {"check_ms", result.check_ms},
+                             {"notes", result.notes},
                              {"speed", result.speed ? speed_json(*result.speed) : nullptr}});
   ASSIGN_OR_RETURN(const auto diagnostics, store.diagnostics(row.id));
   json["diagnostics"] = nlohmann::json::array();

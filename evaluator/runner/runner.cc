@@ -23,6 +23,7 @@
 #include <algorithm>
 
 #include "evaluator/runner/messages.h"
+#include "evaluator/runner/neighbours.h"
 #include "evaluator/runner/timing_messages.h"
 
 namespace assay {
@@ -132,6 +133,7 @@ Result<TimingReport> Runner::time(const TimeJob& job, bool fresh) {
                                          deadline, kReportBytes));
   Result<TimingReport> report = parse_timing(reply.value("timing", json()));
   if (!report.ok()) return nonsense(report.error());
+  report->neighbours = describe(neighbours(info_.uuid));
   return report;
 }
 

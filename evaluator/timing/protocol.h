@@ -55,6 +55,7 @@ struct TimingReport {
   double warm_up_ms = 0;  // of wall_ms
   double refresh_ms = 0;  // of wall_ms: inputs, poison, eviction before bursts
   double verify_ms = 0;   // of wall_ms: comparing timed outputs
+  std::string neighbours;  // other processes on the device meanwhile, for people; empty: none seen
 };
 
 /// Measures. `seed` decides the order of blocks and the generations of inputs. An Error is trouble
