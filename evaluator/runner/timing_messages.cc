@@ -58,7 +58,7 @@ json sample_json(const TimingSample& sample) {
 TimingSample sample_from(const json& value) {
   TimingSample sample;
   const auto side = count_of<uint32_t>(value.at(0));
-  if (side > static_cast<uint32_t>(Side::empty)) throw std::runtime_error("an unknown side");
+  if (side > static_cast<uint32_t>(Side::ruler)) throw std::runtime_error("an unknown side");
   sample.side = static_cast<Side>(side);
   sample.block = count_of<uint32_t>(value.at(1));
   sample.position = count_of<uint32_t>(value.at(2));

@@ -18,7 +18,7 @@ namespace assay {
 struct TimingSample {
   Side side = Side::baseline;
   uint32_t block = 0;
-  uint32_t position = 0;  // in its block, 0..3
+  uint32_t position = 0;  // in its block, 0..3; 4: after it
   uint32_t calls = 0;
   double elapsed_ms = 0;
   double frequency_mhz = 0;
