@@ -12,8 +12,8 @@ namespace assay {
 std::string results_table(const std::vector<EvaluationSummary>& rows, size_t width) {
   const bool timed = std::ranges::any_of(
       rows, [](const EvaluationSummary& row) { return row.speedup.has_value(); });
-  std::vector<std::string> header = {"task", "candidate", "verdict", "reason", "cases",
-                                     "error/bound"};
+  std::vector<std::string> header = {"task",   "candidate", "verdict",
+                                     "reason", "cases",     "error/bound"};
   std::vector<bool> right = {false, false, false, false, true, true};
   for (const char* column : {"vs naive", "vs expert", "of light"})
     if (timed) header.emplace_back(column);

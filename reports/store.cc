@@ -467,7 +467,8 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
       " (SELECT ifnull(sum(lane_instructions), 0) FROM launches WHERE case_id = c.id),"
       " (SELECT ifnull(sum(global_load_sectors + global_store_sectors), 0) FROM launches"
       "   WHERE case_id = c.id),"
-      " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id), id, notes"
+      " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id), id, "
+      "notes"
       " FROM cases c WHERE evaluation_id = ? ORDER BY id");
   query << evaluation_id;
   std::vector<CaseSummary> rows;

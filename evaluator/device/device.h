@@ -102,7 +102,7 @@ struct StopwatchSetup {
   BoundCase bound;
   TimedPlan baseline;
   TimedPlan candidate;
-  double burst_ms = 2.5;          // aimed at; decides how many slots there are
+  double burst_ms = 2.5;         // aimed at; decides how many slots there are
   double deadline_seconds = 10;  // of one burst
   uint64_t seed = 0;             // secret
   bool hash_every_burst = true;  // look for changed inputs; else only where outputs are verified

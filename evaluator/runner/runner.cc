@@ -129,8 +129,8 @@ Result<TimingReport> Runner::time(const TimeJob& job, bool fresh) {
   json request = time_job_message(job);
   request["type"] = "time";
   const Deadline deadline = deadline_in(30 * job.budget.cap_seconds + options_.overhead_seconds);
-  ASSIGN_OR_RETURN(const json reply, ask({job.baseline, job.candidate}, std::move(request),
-                                         deadline, kReportBytes));
+  ASSIGN_OR_RETURN(const json reply,
+                   ask({job.baseline, job.candidate}, std::move(request), deadline, kReportBytes));
   Result<TimingReport> report = parse_timing(reply.value("timing", json()));
   if (!report.ok()) return nonsense(report.error());
   report->neighbours = describe(neighbours(info_.uuid));

@@ -44,17 +44,17 @@ struct TimingReport {
   double autocorrelation = 0;             // lag 1, of the blocks' log ratios
   uint32_t blocks = 0;
   uint32_t rejected_blocks = 0;
-  double clock_ratio = 0;  // of the candidate's clock to the baseline's, median; 0: not measured
+  double clock_ratio = 0;   // of the candidate's clock to the baseline's, median; 0: not measured
   std::string stop_reason;  // "interval", "budget", "unstable", "violation"
   std::string verdict;      // "faster", "slower", "same", "unsure", "unstable"
   std::optional<TimingViolation> violation;
   std::vector<TimingSample> samples;  // raw, in the order they were taken
   double gpu_ms = 0;                  // timed work
   double wall_ms = 0;
-  double setup_ms = 0;    // of wall_ms: loading, memory
-  double warm_up_ms = 0;  // of wall_ms
-  double refresh_ms = 0;  // of wall_ms: inputs, poison, eviction before bursts
-  double verify_ms = 0;   // of wall_ms: comparing timed outputs
+  double setup_ms = 0;     // of wall_ms: loading, memory
+  double warm_up_ms = 0;   // of wall_ms
+  double refresh_ms = 0;   // of wall_ms: inputs, poison, eviction before bursts
+  double verify_ms = 0;    // of wall_ms: comparing timed outputs
   std::string neighbours;  // other processes on the device meanwhile, for people; empty: none seen
 };
 

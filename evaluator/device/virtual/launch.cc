@@ -21,7 +21,7 @@
 namespace assay::virtual_gpu {
 namespace {
 
-constexpr int kPatientRounds = 64;      // of a block alone on its worker
+constexpr int kPatientRounds = 64;  // of a block alone on its worker
 // What the budget of instructions is charged: all 32 lanes of each instruction of a warp, because
 // a warp with one active lane takes the interpreter about as long as a full one.
 constexpr uint64_t kInstructionCharge = 32;
