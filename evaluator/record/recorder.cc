@@ -206,6 +206,10 @@ RecordFailure explain_end(const sandbox::Outcome& outcome) {
   using sandbox::Exit;
   switch (outcome.exit) {
     case Exit::exited:
+      if (outcome.code == recording::kUnwritableStatus)
+        return failure("exit",
+                       "solve() left no room in its folder for the recording, or ended the process "
+                       "instead of returning");
       return failure("exit", fmt::format("solve() ended the process with status {} instead of "
                                          "returning",
                                          outcome.code));

@@ -33,6 +33,7 @@ struct Launch {
   std::vector<std::byte> parameters;
   uint64_t workspace = 0;  // of a cooperative launch: what %envreg1 and %envreg2 say
   uint32_t schedule_seed = 0;
+  uint64_t clock_start = 0;  // what clocks show when the launch begins
   uint32_t operation = 0;
   uint32_t multiprocessors = 132;
   uint64_t budget = 0;  // lane instructions left
