@@ -26,6 +26,7 @@ int main(int argument_count, char** arguments) {
   assay::add_compare_command(app, status);
   assay::add_export_command(app, status);
   assay::add_retry_command(app, status);
+  assay::add_exploits_command(app, status);
   assay::add_doctor_command(app, status);
   try {
     app.parse(argument_count, arguments);
