@@ -1,8 +1,7 @@
 // What timing on a GPU is worth, and how fast evaluations are there.
 //
-//   gpu_benchmark aa [RUNS]            the same kernel as candidate and baseline, at three sizes,
-//   in
-//                                      fresh processes: intervals that cover 1, half-widths, spread
+//   gpu_benchmark aa [RUNS]            the same kernel on both sides, at three sizes, in fresh
+//                                      processes: how many intervals cover 1, half-widths, spread
 //   gpu_benchmark latency [COUNT]      fresh candidates one after another, from source to verdict
 //   gpu_benchmark throughput [COUNT]   a mixed batch of distinct candidates on all cores
 //

@@ -8,7 +8,8 @@
 // the first time it runs and again after its module was reset (module variables have new addresses
 // then). Running it means: poison the scratch, launch the graph, wait with a deadline. After an
 // error that poisons the context, or a deadline that passed, the device is not healthy any more and
-// its process must be replaced; nothing here tries to go on.
+// its process must be replaced; nothing here tries to go on, or to free what a kernel that never
+// ends may be using.
 #include "evaluator/device/cuda/device.h"
 
 #include <fmt/format.h>
@@ -81,7 +82,7 @@ class CudaDevice : public Device {
   }
 
   const DeviceInfo& info() const override { return context_->info(); }
-  bool healthy() const override { return healthy_; }
+  bool healthy() const override { return !context_->lost(); }
   const Driver& driver() const { return context_->driver(); }
 
   Result<Buffer> allocate(uint64_t bytes, const std::string& name) override {
@@ -143,7 +144,7 @@ class CudaDevice : public Device {
   }
   Result<std::unique_ptr<Module>> load(const Artifact& artifact) override {
     auto module = std::make_unique<CudaModule>(
-        driver(), artifact.cubin.empty() ? artifact.ptx : artifact.cubin);
+        *context_, artifact.cubin.empty() ? artifact.ptx : artifact.cubin);
     RETURN_IF_ERROR(module->load());
     return std::unique_ptr<Module>(std::move(module));
   }
@@ -202,7 +203,7 @@ class CudaDevice : public Device {
     report.elapsed_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (result == CUDA_SUCCESS) return report;
-    healthy_ = false;
+    context_->lose();
     if (result == CUDA_ERROR_NOT_READY) {
       Fault fault;
       fault.kind = Fault::Kind::timeout;
@@ -234,7 +235,7 @@ class CudaDevice : public Device {
     RETURN_IF_ERROR(settle());
     RETURN_IF_ERROR(context_->restore_limits());
     ASSIGN_OR_RETURN(std::unique_ptr<CudaStopwatch> watch,
-                     CudaStopwatch::create(*context_, *trusted_, setup, healthy_));
+                     CudaStopwatch::create(*context_, *trusted_, setup));
     return std::unique_ptr<Stopwatch>(std::move(watch));
   }
 
@@ -259,6 +260,7 @@ class CudaDevice : public Device {
   }
 
   void free(const Allocated& allocated) const {
+    if (context_->lost()) return;
     if (allocated.base) driver().cuMemFree_v2(allocated.base);
     if (allocated.table) driver().cuMemFree_v2(allocated.table);
   }
@@ -300,10 +302,10 @@ class CudaDevice : public Device {
   std::unique_ptr<TrustedModule> trusted_;
   std::map<uint32_t, Allocated> allocations_;
   uint32_t last_id_ = 0;
-  bool healthy_ = true;
 };
 
 CudaPlan::~CudaPlan() {
+  if (!device_.healthy()) return;
   if (executable_) device_.driver().cuGraphExecDestroy(executable_);
   if (graph_) device_.driver().cuGraphDestroy(graph_);
   for (const CUdeviceptr literal : literals_)
