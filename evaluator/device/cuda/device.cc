@@ -94,14 +94,13 @@ class CudaDevice : public Device {
     if (result != CUDA_SUCCESS)
       return Error{ErrorKind::device, fmt::format("allocating {} bytes for {}: {}", bytes, name,
                                                   describe(driver(), result))};
-    const CUdeviceptr data = allocated.base + kRedZoneBytes;
-    RETURN_IF_ERROR(check(driver().cuMemAlloc_v2(&allocated.table, sizeof data), "allocating"));
-    RETURN_IF_ERROR(
-        check(driver().cuMemcpyHtoD_v2(allocated.table, &data, sizeof data), "uploading"));
-    const Buffer buffer{++last_id_, data, bytes};
+    const Buffer buffer{++last_id_, allocated.base + kRedZoneBytes, bytes};
     allocations_[buffer.id] = allocated;
-    RETURN_IF_ERROR(trusted_->write_red_zones(region(buffer), bytes));
-    return buffer;
+    Result<void> made = make_table(buffer);
+    if (made.ok()) made = trusted_->write_red_zones(region(buffer), bytes);
+    if (made.ok()) return buffer;
+    release(buffer);
+    return made.error();
   }
 
   void release(const Buffer& buffer) override {
@@ -253,6 +252,13 @@ class CudaDevice : public Device {
   /// Waits for the trusted kernels that are on their way.
   Result<void> settle() const {
     return check(driver().cuStreamSynchronize(context_->stream()), "waiting for the device");
+  }
+
+  Result<void> make_table(const Buffer& buffer) {
+    CUdeviceptr& table = allocations_.at(buffer.id).table;
+    RETURN_IF_ERROR(check(driver().cuMemAlloc_v2(&table, sizeof buffer.address), "allocating"));
+    return check(driver().cuMemcpyHtoD_v2(table, &buffer.address, sizeof buffer.address),
+                 "uploading");
   }
 
   SlotRegion region(const Buffer& buffer) const {
