@@ -235,16 +235,18 @@ TEST_F(CudaDeviceTest, SeesWritesIntoRedZones) {
   EXPECT_EQ(damage->buffer, "y");
 }
 
-TEST_F(CudaDeviceTest, OutOfMemoryNamesWhatWasAskedFor) {
+TEST_F(CudaDeviceTest, MoreScratchThanThereIsIsTheCandidatesFault) {
   const auto device = make_device();
   Rig run(*device);
   LaunchPlan plan = plan_of(launch("add_one"));
   plan.allocations.push_back({Allocation::Kind::scratch, 0, "", uint64_t{2} << 30});
   const auto report = run.run(plan);
-  ASSERT_FALSE(report.ok());
-  EXPECT_EQ(report.error().kind, ErrorKind::device);
-  EXPECT_THAT(report.error().message, HasSubstr("2147483648 bytes for scratch"));
-  EXPECT_THAT(report.error().message, HasSubstr("CUDA_ERROR_OUT_OF_MEMORY"));
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  ASSERT_TRUE(report->fault);
+  EXPECT_EQ(report->fault->kind, Fault::Kind::launch_failed);
+  EXPECT_EQ(report->fault->reason, "scratch_memory");
+  EXPECT_THAT(report->fault->explanation, HasSubstr("allocates 2048 MiB of scratch"));
+  EXPECT_TRUE(device->healthy());
 }
 
 TEST_F(CudaDeviceTest, ALostGpuIsTroubleOfOursNeverTheCandidates) {

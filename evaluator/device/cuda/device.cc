@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <map>
+#include <thread>
 #include <vector>
 
 #include "evaluator/check/trusted.h"
@@ -30,6 +31,8 @@ namespace assay::cuda {
 namespace {
 
 using trusted::kRedZoneBytes;
+
+constexpr std::chrono::seconds kPatience{3};  // for memory that is being given back
 
 uint64_t rounded_up(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
 
@@ -54,6 +57,7 @@ class CudaPlan : public PreparedPlan {
   std::vector<Buffer> scratch_;         // by allocation; id 0 where it is not scratch
   std::vector<CUdeviceptr> addresses_;  // by allocation; variables are filled in by instantiate()
   std::vector<CUdeviceptr> literals_;   // by operation; 0: none
+  std::optional<Fault> refused_;        // more scratch than the device has free
   CUgraph graph_ = nullptr;
   CUgraphExec executable_ = nullptr;
   int generation_ = -1;  // of the module when the graph was made
@@ -90,7 +94,7 @@ class CudaDevice : public Device {
     allocated.bytes = bytes;
     allocated.name = name;
     const uint64_t whole = kRedZoneBytes + rounded_up(bytes) + kRedZoneBytes;
-    const CUresult result = driver().cuMemAlloc_v2(&allocated.base, whole);
+    const CUresult result = allocate_patiently(allocated.base, whole);
     if (result != CUDA_SUCCESS)
       return Error{ErrorKind::device, fmt::format("allocating {} bytes for {}: {}", bytes, name,
                                                   describe(driver(), result))};
@@ -163,7 +167,13 @@ class CudaDevice : public Device {
       if (allocation.kind == Allocation::Kind::argument) {
         address = arguments[allocation.index].address;
       } else if (allocation.kind == Allocation::Kind::scratch) {
-        ASSIGN_OR_RETURN(scratch, allocate(allocation.bytes, "scratch"));
+        Result<Buffer> made = allocate(allocation.bytes, "scratch");
+        if (!made.ok() && memory().free < allocation.bytes) {
+          prepared->refused_ = no_memory(allocation.bytes);
+          return std::unique_ptr<PreparedPlan>(std::move(prepared));
+        }
+        if (!made.ok()) return made.error();
+        scratch = *made;
         address = scratch.address;
       }
       prepared->scratch_.push_back(scratch);
@@ -188,6 +198,8 @@ class CudaDevice : public Device {
   Result<RunReport> run(PreparedPlan& prepared, const RunOptions& options) override {
     auto& plan = static_cast<CudaPlan&>(prepared);
     RunReport report;
+    report.fault = plan.refused_;
+    if (report.fault) return report;
     ASSIGN_OR_RETURN(report.fault, instantiate(plan));
     if (report.fault) return report;
     for (const Buffer& scratch : plan.scratch_)
@@ -252,6 +264,37 @@ class CudaDevice : public Device {
   /// Waits for the trusted kernels that are on their way.
   Result<void> settle() const {
     return check(driver().cuStreamSynchronize(context_->stream()), "waiting for the device");
+  }
+
+  struct Memory {
+    size_t free = 0, total = 0;
+  };
+  Memory memory() const {
+    Memory memory;
+    driver().cuMemGetInfo_v2(&memory.free, &memory.total);
+    return memory;
+  }
+
+  /// A runner that was killed a moment ago may still hold its memory.
+  CUresult allocate_patiently(CUdeviceptr& base, uint64_t bytes) const {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    for (;;) {
+      const CUresult result = driver().cuMemAlloc_v2(&base, bytes);
+      if (result != CUDA_ERROR_OUT_OF_MEMORY || bytes > memory().total ||
+          std::chrono::steady_clock::now() > end)
+        return result;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+
+  Fault no_memory(uint64_t bytes) const {
+    Fault fault;
+    fault.kind = Fault::Kind::launch_failed;
+    fault.reason = "scratch_memory";
+    fault.explanation =
+        fmt::format("the candidate allocates {} MiB of scratch, the GPU has {} MiB left",
+                    bytes >> 20, memory().free >> 20);
+    return fault;
   }
 
   Result<void> make_table(const Buffer& buffer) {
