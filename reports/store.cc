@@ -478,7 +478,8 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
       " (SELECT ifnull(sum(lane_instructions), 0) FROM launches WHERE case_id = c.id),"
       " (SELECT ifnull(sum(global_load_sectors + global_store_sectors), 0) FROM launches"
       "   WHERE case_id = c.id),"
-      " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id), id"
+      " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id), id, "
+      "notes"
       " FROM cases c WHERE evaluation_id = ? ORDER BY id");
   query << evaluation_id;
   std::vector<CaseSummary> rows;
@@ -496,6 +497,7 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
     row.shared_bank_conflicts = static_cast<uint64_t>(query.integer(9));
     if (const auto speed = speeds.find(query.integer(10)); speed != speeds.end())
       row.speed = speed->second;
+    row.notes = query.text(11);
   }
   RETURN_IF_ERROR(query.error());
   return rows;

@@ -57,6 +57,7 @@ struct CaseSummary {
   double record_ms = 0;
   double check_ms = 0;
   std::optional<CaseSpeed> speed;
+  std::string notes;  // what else was seen, one a line
 };
 
 /// "note", "warning" or "error".

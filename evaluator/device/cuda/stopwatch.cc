@@ -35,6 +35,9 @@ uint32_t most_slots(double burst_ms, double bytes) {
   return static_cast<uint32_t>(std::clamp(calls, 1.0, 2000.0));
 }
 
+/// Whether a side's calls work on slots.
+bool has_slots(Side side) { return side == Side::baseline || side == Side::candidate; }
+
 TimingViolation violation_of(const Fault& fault) { return {fault.reason, fault.explanation}; }
 
 }  // namespace
@@ -116,7 +119,7 @@ Result<void> CudaStopwatch::set_calls(Side side, uint32_t calls) {
 CudaStopwatch::Graph& CudaStopwatch::graph_of(Side side, uint32_t generation) {
   const uint32_t most = std::max(calls(Side::baseline), calls(Side::candidate));
   const uint32_t groups =
-      side == Side::empty
+      !has_slots(side)
           ? 1
           : std::clamp(std::min(slots_->count(), 1024u) / std::max(most, 1u), 1u, kMaxGroups);
   auto& graphs = graphs_[static_cast<size_t>(side)];
@@ -135,7 +138,7 @@ void CudaStopwatch::place_probes(Side side, Graph& graph, uint64_t seed) const {
     return tensor.direction != Direction::in && tensor.bytes() >= 8;
   });
   graph.probe_count = 0;
-  if (output == tensors.end() || side == Side::empty) return;
+  if (output == tensors.end() || !has_slots(side)) return;
   const Region region = slots_->output(side, static_cast<size_t>(output - tensors.begin()));
   graph.probe_count = std::min(kProbes, graph.calls);
   for (uint32_t i = 0; i < graph.probe_count; ++i) {
@@ -187,6 +190,7 @@ Result<void> CudaStopwatch::capture(Side side, Graph& graph) {
 
 Result<void> CudaStopwatch::capture_call(Side side, uint32_t slot) {
   const CUstream stream = context_.stream();
+  if (side == Side::ruler) return trusted_.ruler(stream);
   if (side == Side::empty) {
     for (const Operation& operation : candidate_.plan->operations)
       if (const auto* launch = std::get_if<Launch>(&operation.action))
@@ -219,7 +223,7 @@ Result<void> CudaStopwatch::capture_call(Side side, uint32_t slot) {
 Result<void> CudaStopwatch::refresh(Side side, uint32_t generation, const Graph& graph) {
   const uint64_t key = seed_ ^ (uint64_t{generation} << 1);
   const Slots::Range range{graph.first, graph.calls};
-  if (side != Side::empty) {
+  if (has_slots(side)) {
     if (generation != filled_generation_ || range.first != filled_.first) {
       RETURN_IF_ERROR(slots_->fill_inputs(range, generation));
       filled_ = range;
@@ -326,7 +330,7 @@ Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
   // Where every burst counts, the baseline's inputs are read too: what is left in the caches and in
   // memory's queues before a burst must not tell the sides apart.
   const bool hashed =
-      hash_every_burst_ ? side != Side::empty : side == Side::candidate && new_generation;
+      hash_every_burst_ ? has_slots(side) : side == Side::candidate && new_generation;
   if (hashed) {
     ASSIGN_OR_RETURN(before, slots_->hash_inputs(range, hash_key_));
   }

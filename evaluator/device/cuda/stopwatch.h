@@ -82,8 +82,8 @@ class CudaStopwatch : public Stopwatch {
   TrustedModule& trusted_;
   TimedSide baseline_, candidate_;
   std::unique_ptr<Slots> slots_;
-  std::array<uint32_t, 3> calls_{};
-  std::array<std::vector<Graph>, 3> graphs_;          // by side: groups of slots that take turns
+  std::array<uint32_t, 4> calls_{};
+  std::array<std::vector<Graph>, 4> graphs_;          // by side: groups of slots that take turns
   std::array<std::vector<CUdeviceptr>, 2> literals_;  // by side, operation
   uint64_t seed_ = 0;
   uint64_t hash_key_ = 0;
