@@ -25,6 +25,7 @@ struct ServeArguments {
   std::string out;
   std::string token_file;
   double body_mib = 16;
+  double drain_seconds = 30;
   bool kernelgym_fails = false;
 };
 
@@ -81,7 +82,10 @@ Result<int> serve(ServeArguments arguments) {
              server->port(), bench->device_name(),
              bench->times() ? "with timing" : "without timing", folder.string());
   wait_for_the_end(signals);
-  // What runs is not waited for: every finished verdict is in the store, clients repeat the rest.
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends it at once
+  fmt::print(stderr, "assay: finishing what runs, for {:g} s at most\n", arguments.drain_seconds);
+  server->drain(arguments.drain_seconds);
+  // Every finished verdict is in the store, and clients repeat the rest.
   fmt::print(stderr, "assay: stopped; the same command with --out {} goes on\n", folder.string());
   std::fflush(nullptr);
   std::_Exit(kEvaluated);
@@ -143,6 +147,9 @@ void add_serve_command(CLI::App& app, int& status) {
       ->capture_default_str();
   command->add_option("--body-mib", a->body_mib, "Largest body of a request")
       ->check(CLI::Range(0.001, 1024.0))
+      ->capture_default_str();
+  command->add_option("--drain", a->drain_seconds, "Seconds to finish what runs when asked to end")
+      ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
   command->add_flag("--kernelgym-compile-error-fails", a->kernelgym_fails,
                     "Report compile errors to KernelGYM clients as failed, as the original does");

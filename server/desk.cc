@@ -100,6 +100,7 @@ Desk::~Desk() {
 
 std::optional<Refusal> Desk::refuse(const Order& order, bool new_job) const {
   if (order.parked) return std::nullopt;
+  if (status_.draining) return Refusal{503, "this server is about to end; try again later", 5};
   const auto live = orders_of_.find(order.client);
   if (live != orders_of_.end() && live->second >= options_.client_quota)
     return Refusal{429,
@@ -119,6 +120,12 @@ std::optional<Refusal> Desk::would_refuse(const std::string& client) const {
   order.client = client;
   const std::lock_guard lock(mutex_);
   return refuse(order, true);
+}
+
+void Desk::drain(double seconds) {
+  std::unique_lock lock(mutex_);
+  status_.draining = true;
+  idle_.wait_until(lock, seconds_from_now(seconds), [&] { return status_.running == 0; });
 }
 
 Desk::Placed Desk::place(Order order, Done done, OnPhase on_phase) {
@@ -210,6 +217,7 @@ void Desk::enqueue(std::shared_ptr<Job> job) {
 }
 
 std::shared_ptr<Desk::Job> Desk::next_job(size_t lane) {
+  if (status_.draining) return nullptr;
   for (auto place = queue_.begin(); place != queue_.end(); ++place) {
     const std::shared_ptr<Job> job = place->second;
     if (job->attempts > 0 && job->last_lane == lane && bench_.lanes() > 1) continue;
@@ -269,7 +277,7 @@ void Desk::judge(size_t lane, const std::shared_ptr<Job>& job) {
   Calls calls;
   {
     const std::lock_guard lock(mutex_);
-    --status_.running;
+    if (--status_.running == 0) idle_.notify_all();
     DeskStatus::Lane& device = status_.lanes[lane];
     --device.busy;
     ++device.done;

@@ -75,6 +75,7 @@ struct DeskStatus {
   uint64_t from_memory = 0;   // answered at once
   uint64_t joined = 0;        // attached to a running evaluation
   uint64_t expired = 0;       // deadlines passed
+  bool draining = false;      // starts nothing any more
   double eta_seconds(size_t position) const;
 };
 
@@ -126,6 +127,10 @@ class Desk {
 
   /// Calls `action` later, on the desk's timer thread.
   void after(double seconds, std::function<void()> action);
+
+  /// Starts nothing any more and refuses new orders; returns when what runs is finished, after
+  /// `seconds` at most. What waits gets no answer: clients repeat it to the next process.
+  void drain(double seconds);
 
   const Bench& bench() const { return bench_; }
 
@@ -182,6 +187,7 @@ class Desk {
   mutable std::mutex mutex_;
   std::condition_variable work_ready_;
   std::condition_variable timer_ready_;
+  std::condition_variable idle_;  // nothing runs
   bool stopping_ = false;
   uint64_t counter_ = 0;
   std::unordered_map<uint64_t, Ticket> tickets_;

@@ -30,6 +30,14 @@ CREATE TABLE IF NOT EXISTS idempotency (
   body_digest TEXT NOT NULL,
   PRIMARY KEY (client, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS submissions (
+  client TEXT NOT NULL,
+  name TEXT NOT NULL,
+  body TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  reward TEXT NOT NULL,
+  PRIMARY KEY (client, name)
+);
 )sql";
 
 }  // namespace
@@ -93,6 +101,29 @@ Result<std::string> Journal::claim(const std::string& client, const std::string&
   if (query.step()) first = query.text(0);
   RETURN_IF_ERROR(query.error());
   return first;
+}
+
+Result<void> Journal::add_submission(const Submission& submission) {
+  const std::lock_guard lock(mutex_);
+  Statement insert(database_, "INSERT OR REPLACE INTO submissions VALUES (?, ?, ?, ?, ?)");
+  insert << submission.client << submission.name << submission.body << submission.task_id
+         << submission.reward;
+  return insert.run();
+}
+
+Result<std::optional<Submission>> Journal::find_submission(const std::string& client,
+                                                           const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  Statement query(database_,
+                  "SELECT client, name, body, task_id, reward FROM submissions"
+                  " WHERE client = ? AND name = ?");
+  query << client << name;
+  std::optional<Submission> submission;
+  if (query.step())
+    submission =
+        Submission{query.text(0), query.text(1), query.text(2), query.text(3), query.text(4)};
+  RETURN_IF_ERROR(query.error());
+  return submission;
 }
 
 }  // namespace assay

@@ -1,5 +1,6 @@
-// What the native API must still know after a restart: which id stands for which order, and which
-// idempotency key was used for what. One SQLite file beside the store.
+// What must still be known after a restart: which id of the native API stands for which order,
+// which idempotency key was used for what, and what KernelGYM clients poll for. One SQLite file
+// beside the store.
 #pragma once
 
 #include <filesystem>
@@ -27,6 +28,15 @@ struct JournalEntry {
   std::string group;
 };
 
+/// What a KernelGYM client submitted under an id of its own.
+struct Submission {
+  std::string client;
+  std::string name;  // the client's id for it
+  std::string body;  // JSON
+  std::string task_id;
+  std::string reward;  // as the URL named it
+};
+
 /// Thread-safe.
 class Journal {
  public:
@@ -42,6 +52,11 @@ class Journal {
   /// first.
   Result<std::string> claim(const std::string& client, const std::string& idempotency_key,
                             const std::string& body_digest);
+
+  /// Instead of an earlier one of the same client and name.
+  Result<void> add_submission(const Submission& submission);
+  Result<std::optional<Submission>> find_submission(const std::string& client,
+                                                    const std::string& name);
 
  private:
   Journal() = default;

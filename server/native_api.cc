@@ -489,10 +489,13 @@ void NativeApi::capacity(Call call) {
 
 void NativeApi::ready(Call call) {
   const DeskStatus status = service_.desk().status();
-  const bool healthy = std::ranges::any_of(status.lanes, &DeskStatus::Lane::healthy);
-  reply_json(call.exchange, healthy ? 200 : 503,
-             {{"ready", healthy},
-              {"reason", healthy ? "" : "the last evaluation on every device ended in trouble"}});
+  std::string reason;
+  if (status.draining)
+    reason = "this server is about to end";
+  else if (std::ranges::none_of(status.lanes, &DeskStatus::Lane::healthy))
+    reason = "the last evaluation on every device ended in trouble";
+  reply_json(call.exchange, reason.empty() ? 200 : 503,
+             {{"ready", reason.empty()}, {"reason", reason}});
 }
 
 void NativeApi::metrics(Call call) {

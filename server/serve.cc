@@ -12,10 +12,14 @@
 // gets a number for trouble of ours.
 //
 // What survives a crash: the store (verdicts) and the journal (ids, idempotency keys). What does
-// not: the queue. Clients repeat their requests, and find what was finished.
+// not: the queue. Clients repeat their requests, and find what was finished. Asked to end, the
+// server finishes what runs and leaves the queue to the next process likewise.
 #include "server/serve.h"
 
 #include <sys/resource.h>
+
+#include <chrono>
+#include <thread>
 
 #include "server/native_api.h"
 #include "server/protocols/protocols.h"
@@ -24,6 +28,9 @@
 namespace assay {
 
 namespace {
+
+/// For the answers of a drained desk to leave through the server's thread.
+constexpr std::chrono::milliseconds kLastAnswers{200};
 
 bool is_loopback(const std::string& address) {
   return address.starts_with("127.") || address == "::1";
@@ -66,6 +73,10 @@ class Running : public RewardServer {
     return {};
   }
 
+  void drain(double seconds) override {
+    desk_.drain(seconds);
+    std::this_thread::sleep_for(kLastAnswers);
+  }
   uint16_t port() const override { return http_->port(); }
   Desk& desk() override { return desk_; }
 

@@ -30,6 +30,9 @@ class RewardServer {
   /// token file or reward that cannot be.
   static Result<std::unique_ptr<RewardServer>> start(const ServeOptions& options, Bench& bench,
                                                      Store& store, const DeviceInfo& device);
+  /// Before the end: what runs is finished and answered, for `seconds` at most; nothing else is
+  /// started. /readyz says 503 from now on.
+  virtual void drain(double seconds) = 0;
   virtual uint16_t port() const = 0;
   virtual Desk& desk() = 0;
 };

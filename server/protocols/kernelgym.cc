@@ -7,7 +7,9 @@
 // trouble of ours stays `processing` and is tried again until the task's own timeout, and only then
 // is `failed` with SYSTEM_ERROR; a refused id is remembered, because the client goes on polling it;
 // `speedup` is 0 unless correct; the plural metadata names are what its coverage is computed from;
-// compile errors are `completed` with compiled:false unless the server was told to fail them.
+// compile errors are `completed` with compiled:false unless the server was told to fail them. The
+// client never submits again what was taken once, it only polls: submissions are in the journal,
+// and one that a restart cut short is taken again when it is asked for.
 #include <algorithm>
 #include <ctime>
 #include <deque>
@@ -38,14 +40,12 @@ std::string utc_now() {
   return text;
 }
 
-/// What is known about a task_id.
+/// What a task_id came to.
 struct Record {
   std::string task_id, key, status = "pending", backend, submitted_at = utc_now(), completed_at;
   std::string error_message, error_code;
   JudgedPointer judged;
   std::optional<double> reward;
-  bool failed_compile = false;
-  std::vector<std::function<void(const Record&)>> waiting;
 
   bool finished() const { return status != "pending" && status != "processing"; }
 };
@@ -162,56 +162,54 @@ class KernelGym : public std::enable_shared_from_this<KernelGym> {
     wanted.order.client = request.client;
     wanted.order.priority = priority_from_name(priority).value_or(Priority::normal);
     const std::string name = request.client + "\n" + id;
-    {
-      const std::lock_guard lock(mutex_);
-      const auto found = records_.find(name);
-      if (found != records_.end() && found->second->key == wanted.order.key &&
-          found->second->error_code != "RESOURCE_ERROR" &&
-          found->second->error_code != "SYSTEM_ERROR")
-        return Taken{id, {}};  // a retry: the work is under way, or done
-    }
-    const auto record = std::make_shared<Record>();
-    record->task_id = id;
-    record->key = wanted.order.key;
-    record->backend = fields.text("backend", "cuda");
+    if (under_way_or_done(name, wanted.order.key)) return Taken{id, {}};
+    const auto entry = std::make_shared<Entry>();
+    Record& record = entry->record;
+    record.task_id = id;
+    record.key = wanted.order.key;
+    record.backend = fields.text("backend", "cuda");
     auto refusal = service_.desk().would_refuse(request.client);
     if (refusal) {
-      record->status = "failed";
-      record->error_code = "RESOURCE_ERROR";
-      record->error_message = refusal->message;
+      record.status = "failed";
+      record.error_code = "RESOURCE_ERROR";
+      record.error_message = refusal->message;
+    } else {
+      RETURN_IF_ERROR(
+          service_.journal().add_submission({request.client, id, json_text(body), task, reward}));
     }
-    keep(name, record);
+    keep(name, entry);
     if (refusal) return Taken{id, std::move(refusal)};
     judge_parked(service_, wanted, timeout,
-                 [self = shared_from_this(), record, formula = wanted.reward](
-                     const JudgedPointer& judged) { self->finish(record, judged, *formula); });
+                 [self = shared_from_this(), entry, formula = wanted.reward](
+                     const JudgedPointer& judged) { self->finish(*entry, judged, *formula); });
     return Taken{id, {}};
   }
 
-  /// Calls `then` with the record when it is finished, maybe at once; false: there is none.
-  bool when_finished(const std::string& client, const std::string& id,
+  /// Calls `then` with the record when it is finished, maybe at once.
+  void when_finished(const std::string& client, const std::string& id,
                      std::function<void(const Record&)> then) {
-    const std::shared_ptr<Record> record = find(client, id);
-    if (!record) return false;
+    const std::shared_ptr<Entry> entry = entry_of(client, id);
+    if (!entry) return;
     {
       const std::lock_guard lock(mutex_);
-      if (!record->finished()) {
-        record->waiting.push_back(std::move(then));
-        return true;
+      if (!entry->record.finished()) {
+        entry->waiting.push_back(std::move(then));
+        return;
       }
     }
-    then(*record);
-    return true;
+    then(entry->record);  // a finished one does not change any more
   }
 
-  std::shared_ptr<Record> find(const std::string& client, const std::string& id) {
+  /// As of now. Null: this client never submitted it.
+  std::optional<Record> find(const std::string& client, const std::string& id) {
+    std::shared_ptr<Entry> entry = entry_of(client, id);
+    if (!entry && take_again(client, id)) entry = entry_of(client, id);
+    if (!entry) return std::nullopt;
     const std::lock_guard lock(mutex_);
-    const auto found = records_.find(client + "\n" + id);
-    return found == records_.end() ? nullptr : found->second;
+    return entry->record;
   }
 
   json status_body(const Record& record) {
-    const std::lock_guard lock(mutex_);
     const auto standing = service_.desk().standing(record.key);
     const bool waits = standing && standing->phase == Phase::queued;
     const std::string status = record.finished() ? record.status : waits ? "pending" : "processing";
@@ -229,45 +227,74 @@ class KernelGym : public std::enable_shared_from_this<KernelGym> {
   Service& service() const { return service_; }
 
  private:
-  void finish(const std::shared_ptr<Record>& record, const JudgedPointer& judged,
-              const RewardFormula& formula) {
+  struct Entry {
+    Record record;
+    std::vector<std::function<void(const Record&)>> waiting;
+  };
+
+  std::shared_ptr<Entry> entry_of(const std::string& client, const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(client + "\n" + id);
+    return found == entries_.end() ? nullptr : found->second;
+  }
+  /// Whether a submission with this key is a retry of one that has, or will have, a verdict.
+  bool under_way_or_done(const std::string& name, const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(name);
+    if (found == entries_.end()) return false;
+    const Record& record = found->second->record;
+    return record.key == key && record.error_code != "RESOURCE_ERROR" &&
+           record.error_code != "SYSTEM_ERROR";
+  }
+  /// A submission that an earlier process took.
+  bool take_again(const std::string& client, const std::string& id) {
+    const auto submission = service_.journal().find_submission(client, id);
+    if (!submission.ok() || !*submission) return false;
+    const Result<json> body = json_body((*submission)->body);
+    ServerRequest request;
+    request.client = client;
+    request.query = {{"task", (*submission)->task_id}, {"reward", (*submission)->reward}};
+    return body.ok() && take(*body, request).ok();
+  }
+  void finish(Entry& entry, const JudgedPointer& judged, const RewardFormula& formula) {
     std::vector<std::function<void(const Record&)>> waiting;
     {
       const std::lock_guard lock(mutex_);
-      record->completed_at = utc_now();
-      record->judged = judged;
+      Record& record = entry.record;
+      record.completed_at = utc_now();
+      record.judged = judged;
       if (!judged) {
-        record->status = "failed";
-        record->error_code = "SYSTEM_ERROR";
-        record->error_message = "no verdict in the task's time; this is not the kernel's fault";
+        record.status = "failed";
+        record.error_code = "SYSTEM_ERROR";
+        record.error_message = "no verdict in the task's time; this is not the kernel's fault";
       } else {
         const auto reward = reward_of(*judged, formula);
-        if (reward) record->reward = reward->total();
-        record->error_code = error_code_of(*judged);
-        record->error_message = judged->explanation;
+        if (reward) record.reward = reward->total();
+        record.error_code = error_code_of(*judged);
+        record.error_message = judged->explanation;
         const bool no_build =
             judged->verdict == Verdict::compile_error || judged->verdict == Verdict::format;
-        record->status = judged->verdict == Verdict::timeout_candidate ? "timeout"
-                         : no_build && !service_.options().kernelgym_compile_error_completes
-                             ? "failed"
-                             : "completed";
+        record.status = judged->verdict == Verdict::timeout_candidate ? "timeout"
+                        : no_build && !service_.options().kernelgym_compile_error_completes
+                            ? "failed"
+                            : "completed";
       }
-      waiting.swap(record->waiting);
+      waiting.swap(entry.waiting);
     }
-    for (const auto& then : waiting) then(*record);
+    for (const auto& then : waiting) then(entry.record);
   }
-  void keep(const std::string& name, std::shared_ptr<Record> record) {
+  void keep(const std::string& name, std::shared_ptr<Entry> entry) {
     const std::lock_guard lock(mutex_);
-    if (!records_.contains(name)) order_.push_back(name);
-    records_[name] = std::move(record);
+    if (!entries_.contains(name)) order_.push_back(name);
+    entries_[name] = std::move(entry);
     if (order_.size() <= kMostRecords) return;
-    records_.erase(order_.front());
+    entries_.erase(order_.front());
     order_.pop_front();
   }
 
   Service& service_;
   std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<Record>> records_;  // by client and task_id
+  std::map<std::string, std::shared_ptr<Entry>> entries_;  // by client and task_id
   std::deque<std::string> order_;
 };
 
@@ -275,7 +302,8 @@ using Gym = std::shared_ptr<KernelGym>;
 
 bool refused(const Call& call, const Result<KernelGym::Taken>& taken, const std::string& id) {
   if (!taken.ok()) {
-    fail(call.exchange, taken.error().kind == ErrorKind::internal ? 500 : 400, "VALIDATION_ERROR",
+    const bool ours = http_status(taken.error()) >= 500;
+    fail(call.exchange, ours ? 500 : 400, ours ? "SYSTEM_ERROR" : "VALIDATION_ERROR",
          taken.error().message, id);
     return true;
   }

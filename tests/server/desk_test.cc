@@ -30,6 +30,21 @@ class DeskTest : public testing::Test {
   FakeBench bench_{folder_.path(), 1, 1};
 };
 
+TEST_F(DeskTest, FinishesWhatRunsBeforeTheEndAndStartsNothingElse) {
+  Desk desk(bench_, {});
+  std::atomic<bool> ran{false}, waited{false};
+  desk.place(order("verdict=correct delay_ms=200"), [&](const JudgedPointer&) { ran = true; });
+  while (desk.status().running == 0) std::this_thread::yield();
+  desk.place(order("verdict=correct", "waits"), [&](const JudgedPointer&) { waited = true; });
+  desk.drain(20);
+  while (!ran) std::this_thread::yield();
+  EXPECT_FALSE(waited);
+  EXPECT_EQ(desk.status().queued, 1u);
+  const auto refusal = desk.place(order("verdict=correct", "new"), {}).refusal;
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->status, 503);
+}
+
 TEST_F(DeskTest, EvaluatesEqualOrdersOnce) {
   Desk desk(bench_, {});
   std::atomic<int> done{0};

@@ -127,9 +127,8 @@ class Slime(unittest.TestCase):
         # do what they do.
         server = Server("--workers", "8")
         self.addCleanup(server.close)
-        own, self.server = self.server, server
-        self.addCleanup(setattr, type(self), "server", own)
-        self.addCleanup(delattr, self, "server")
+        self.server = server
+        self.addCleanup(delattr, self, "server")  # the class's own again
         distinct = 717
         bodies = [{"prompt": "p", "label": "vector-add", "response": fenced(
             "verdict=correct speedup=2 delay_ms=8", f"sample {i % distinct}")}
@@ -473,6 +472,25 @@ class KernelGym(unittest.TestCase):
             self.assertEqual(self.server.ask("POST", "/kernelgym/evaluate", body)[0], 200)
         self.assertTrue(self.evaluate(body)["correctness"])
         self.assertEqual(len(self.server.evaluations()) - before, 1)
+
+    def test_a_restart_is_not_noticed_by_a_client_that_polls(self):
+        server = Server("--workers", "1")
+        self.addCleanup(server.close)
+        bodies = [self.body(f"r{i}", f"verdict=correct delay_ms=150 n={i}") for i in range(4)]
+        for body in bodies:
+            self.assertEqual(server.ask("POST", "/kernelgym/evaluate", body)[0], 200)
+        while not server.evaluations():
+            time.sleep(0.01)
+        server.kill()
+        server.start()
+        for body in bodies:  # polls only
+            for _ in range(200):
+                status, _, now = server.ask("GET", "/kernelgym/status/" + body["task_id"])
+                self.assertEqual(status, 200)
+                if now["status"] not in ("pending", "processing"):
+                    break
+                time.sleep(0.05)
+            self.assertEqual(now["status"], "completed")
 
     def test_a_refused_id_is_remembered_as_failed(self):
         server = Server("--workers", "1", "--queue", "1")

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 import support
@@ -60,6 +62,23 @@ class Real(unittest.TestCase):
         again = evaluate({"completion": f"Other words.\n```cuda\n{RIGHT}```"})
         self.assertEqual((again["id"], again["metrics"]["cached"]), (right["id"], 1))
         self.assertEqual(again["detail"]["evaluation_id"], right["detail"]["evaluation_id"])
+
+    def test_finishes_what_runs_when_asked_to_end(self):
+        server = AssayServe()
+        self.addCleanup(server.close)
+        answers = []
+
+        def ask():
+            answers.append(server.ask("POST", "/v1/evaluations", {
+                "task_id": "vector-add", "candidate": {"files": {"k.cu": RIGHT}}}, timeout=120))
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not server.ask("GET", "/v1/capacity")[2]["running"]:
+            time.sleep(0.01)
+        server.process.terminate()
+        thread.join()
+        self.assertEqual((answers[0][0], answers[0][2]["verdict"]), (200, "correct"))
+        self.assertEqual(server.process.wait(60), 0)
 
     def test_says_what_is_wrong_with_its_options(self):
         with tempfile.TemporaryDirectory() as folder:
