@@ -1,13 +1,18 @@
 """integrations/*.py, called as their frameworks call them."""
 import asyncio
+import contextlib
 import importlib.util
 import inspect
+import json
 import os
 import pathlib
+import subprocess
 import sys
 import threading
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 import support
 from support import Server, fenced
@@ -20,6 +25,17 @@ def load(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@contextlib.contextmanager
+def app(**environment):
+    """nemo_gym_app.py as its launcher starts it; gives the URL."""
+    with subprocess.Popen([sys.executable, FOLDER / "nemo_gym_app.py"], text=True,
+                          stdout=subprocess.PIPE, env={**os.environ, **environment}) as process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 class Shims(unittest.TestCase):
@@ -96,6 +112,28 @@ class Shims(unittest.TestCase):
         with self.assertRaises(TimeoutError):
             asyncio.run(reward(completion=fenced("verdict=harness_error"), answer="vector-add",
                                timeout=1))
+
+    def test_nemo_gym(self):
+        row = {"responses_create_params": {"input": [], "metadata": {"z": None}},
+               "response": {"id": "r", "output": [{"type": "message", "content": [
+                   {"type": "output_text", "text": fenced("verdict=correct speedup=2")}]}]},
+               "verifier_metadata": {"task_id": "vector-add"}}
+
+        def ask(path, body):
+            request = urllib.request.Request(url + path, json.dumps(body).encode())
+            try:
+                with urllib.request.urlopen(request, timeout=60) as response:
+                    return response.status, json.load(response)
+            except urllib.error.HTTPError as error:
+                return error.code, json.load(error)
+
+        with app(ASSAY_QUERY="reward=kevin32b") as url:
+            status, got = ask("/verify", row)
+            self.assertEqual((status, got["reward"], got["response"]), (200, 2.3, row["response"]))
+            self.assertEqual(ask("/verify", {"response": {}})[0], 400)
+            self.assertEqual(ask("/seed_session", row), (200, {}))
+        with app(ASSAY_URL="http://127.0.0.1:9") as url:  # nobody listens there
+            self.assertEqual(ask("/verify", row)[0], 503)
 
     def test_a_mistake_of_the_users_is_said_at_once(self):
         for call in (lambda: self.verl(["x"], reward="kevn"),
