@@ -25,6 +25,9 @@ void add_report_command(CLI::App& app, int& status);
 void add_compare_command(CLI::App& app, int& status);
 void add_export_command(CLI::App& app, int& status);
 void add_retry_command(CLI::App& app, int& status);
+void add_rewards_command(CLI::App& app, int& status);
+void add_rescore_command(CLI::App& app, int& status);
+void add_serve_command(CLI::App& app, int& status);
 void add_exploits_command(CLI::App& app, int& status);
 
 }  // namespace assay

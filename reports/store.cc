@@ -436,6 +436,17 @@ Result<std::optional<EvaluationSummary>> Store::find(int64_t evaluation_id) cons
   return std::optional<EvaluationSummary>(std::move(rows.front()));
 }
 
+Result<std::optional<int64_t>> Store::find_id(const std::string& key_digest) const {
+  const std::lock_guard lock(mutex_);
+  Statement query(database_,
+                  "SELECT id FROM evaluations WHERE key = ? AND outcome <> 'harness_error'");
+  query << key_digest;
+  std::optional<int64_t> id;
+  if (query.step()) id = query.integer(0);
+  RETURN_IF_ERROR(query.error());
+  return id;
+}
+
 Result<std::vector<EvaluationSummary>> Store::evaluations() const { return select(""); }
 
 Result<std::vector<Diagnostic>> Store::diagnostics(int64_t evaluation_id) const {
