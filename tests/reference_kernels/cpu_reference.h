@@ -39,6 +39,7 @@ CpuReferences serving_references();           // the suite attention-and-serving
 CpuReferences attention_references();         // attention over all, some or listed tokens
 CpuReferences linear_attention_references();  // and recurrent networks
 CpuReferences low_bit_references();
+CpuReferences selection_references();  // and decoding, halving, small spectra
 
 /// All of the above.
 const CpuReferences& cpu_references();
