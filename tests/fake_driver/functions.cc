@@ -10,6 +10,8 @@
 // Any function can be told to fail (control.h).
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <random>
@@ -53,6 +55,13 @@ Stream* stream_of(CUstream stream) { return reinterpret_cast<Stream*>(stream); }
 Event* event_of(CUevent event) { return reinterpret_cast<Event*>(event); }
 Function* function_of(CUfunction function) { return reinterpret_cast<Function*>(function); }
 LoadedModule* module_of(CUmodule module) { return reinterpret_cast<LoadedModule*>(module); }
+
+/// For calls that wait for all kernels: a real driver would not come back from one that hangs.
+void wait_for_kernels() {
+  if (!machine().hung) return;
+  std::fputs("fake driver: something is freed while a kernel hangs\n", stderr);
+  std::abort();
+}
 
 /// What a call returns before it does anything: the failure that a test asked for, or an error
 /// that stuck.
@@ -250,7 +259,10 @@ CUresult cuCtxCreate_v4(CUcontext* context, CUctxCreateParams*, unsigned, CUdevi
   *context = reinterpret_cast<CUcontext>(&machine());
   return CUDA_SUCCESS;
 }
-CUresult cuCtxDestroy_v2(CUcontext) { return CUDA_SUCCESS; }
+CUresult cuCtxDestroy_v2(CUcontext) {
+  wait_for_kernels();
+  return CUDA_SUCCESS;
+}
 CUresult cuCtxSetCurrent(CUcontext) { return CUDA_SUCCESS; }
 CUresult cuCtxSynchronize() {
   ENTER();
@@ -274,7 +286,10 @@ CUresult cuMemAlloc_v2(CUdeviceptr* address, size_t bytes) {
   ENTER();
   return machine().allocate(bytes, *address);
 }
-CUresult cuMemFree_v2(CUdeviceptr address) { return machine().free(address); }
+CUresult cuMemFree_v2(CUdeviceptr address) {
+  wait_for_kernels();
+  return machine().free(address);
+}
 
 CUresult cuMemGetInfo_v2(size_t* free, size_t* total) {
   ENTER();
@@ -357,6 +372,7 @@ CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned, CUjit
   return result;
 }
 CUresult cuModuleUnload(CUmodule module) {
+  wait_for_kernels();
   machine().unload(module_of(module));
   return CUDA_SUCCESS;
 }
@@ -435,6 +451,7 @@ CUresult cuStreamCreate(CUstream* stream, unsigned) {
   return CUDA_SUCCESS;
 }
 CUresult cuStreamDestroy_v2(CUstream stream) {
+  wait_for_kernels();
   delete stream_of(stream);
   return CUDA_SUCCESS;
 }

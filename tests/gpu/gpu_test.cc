@@ -7,10 +7,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <thread>
+#include <vector>
 
 #include "evaluator/check/trusted.h"
 #include "evaluator/device/cuda/device.h"
@@ -125,23 +128,34 @@ TEST_F(GpuTest, KnownCandidatesGetTheirVerdicts) {
   ASSERT_TRUE(catalogue.ok()) << catalogue.error().message;
   std::map<std::string, const Task*> tasks;
   for (const Task& task : catalogue->tasks) tasks[task.id] = &task;
-  EvaluateOptions options;
-  options.run.deadline_seconds = 5;
-  size_t count = 0;
-  for (const auto& entry : fs::directory_iterator(source_folder() / "tests/candidates")) {
-    if (entry.path().extension() != ".cu") continue;
-    const Known known = read_known(entry.path());
-    options.cases.clear();
-    if (!known.only_case.empty()) options.cases = {known.only_case};
-    const Evaluation evaluation = gpu->evaluate(
-        *tasks.at(known.task), Candidate{"candidate.cu", known.source, false}, options);
-    ++count;
-    std::string got(name(evaluation.outcome));
-    if (!evaluation.reason.empty()) got += " " + evaluation.reason;
-    EXPECT_TRUE(known.allows_on_gpu(got))
-        << known.file << ": " << got << ": " << evaluation.explanation;
-  }
-  EXPECT_GE(count, 100u);
+  std::vector<Known> candidates;
+  for (const auto& entry : fs::directory_iterator(source_folder() / "tests/candidates"))
+    if (entry.path().extension() == ".cu") candidates.push_back(read_known(entry.path()));
+  std::vector<std::string> verdicts(candidates.size());  // "outcome reason: explanation"
+  std::atomic<size_t> next = 0;
+  const auto evaluate_some = [&] {
+    for (size_t i; (i = next++) < candidates.size();) {
+      const Known& known = candidates[i];
+      EvaluateOptions options;
+      options.run.deadline_seconds = 5;
+      if (!known.only_case.empty()) options.cases = {known.only_case};
+      const Evaluation evaluation = gpu->evaluate(
+          *tasks.at(known.task), Candidate{"candidate.cu", known.source, false}, options);
+      verdicts[i] = std::string(name(evaluation.outcome));
+      if (!evaluation.reason.empty()) verdicts[i] += " " + evaluation.reason;
+      verdicts[i] += ": " + evaluation.explanation;
+      if (evaluation.wall_ms > 10'000)
+        std::cout << known.file + " took " + std::to_string(evaluation.wall_ms / 1e3) + " s\n";
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < std::thread::hardware_concurrency(); ++i)
+    threads.emplace_back(evaluate_some);
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < candidates.size(); ++i)
+    EXPECT_TRUE(candidates[i].allows_on_gpu(verdicts[i].substr(0, verdicts[i].find(':'))))
+        << candidates[i].file << ": " << verdicts[i];
+  EXPECT_GE(candidates.size(), 100u);
 }
 
 }  // namespace

@@ -44,9 +44,8 @@ TimingViolation violation_of(const Fault& fault) { return {fault.reason, fault.e
 
 Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(const Context& context,
                                                              TrustedModule& trusted,
-                                                             const StopwatchSetup& setup,
-                                                             bool& healthy) {
-  std::unique_ptr<CudaStopwatch> watch(new CudaStopwatch(context, trusted, healthy));
+                                                             const StopwatchSetup& setup) {
+  std::unique_ptr<CudaStopwatch> watch(new CudaStopwatch(context, trusted));
   const auto timed_side = [](const TimedPlan& timed) {
     return TimedSide{static_cast<CudaModule*>(timed.module), timed.plan};
   };
@@ -84,6 +83,7 @@ Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(const Context& cont
 }
 
 CudaStopwatch::~CudaStopwatch() {
+  if (context_.lost()) return;
   const Driver& driver = context_.driver();
   for (auto& graphs : graphs_)
     for (Graph& graph : graphs) destroy(graph);
@@ -130,7 +130,8 @@ CudaStopwatch::Graph& CudaStopwatch::graph_of(Side side, uint32_t generation) {
   return graph;
 }
 
-/// Two calls of the graph, and a part of the first output that is large enough.
+/// Two calls of the graph, and a part of the first output that is large enough: the same of both
+/// sides, because a probe gives the memory time to write back what the call before left.
 void CudaStopwatch::place_probes(Side side, Graph& graph, uint64_t seed) const {
   std::mt19937_64 random(seed);
   const auto& tensors = slots_->bound().tensors;
@@ -311,9 +312,7 @@ Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
   Burst burst;
   if (!graph.executable) {
     graph.calls = calls(side);
-    place_probes(side, graph,
-                 seed_ ^ (uint64_t{graph.first} << 40 | uint64_t{graph.calls} << 8 |
-                          static_cast<uint64_t>(side)));
+    place_probes(side, graph, seed_ ^ (uint64_t{graph.first} << 40 | uint64_t{graph.calls} << 8));
     RETURN_IF_ERROR(capture(side, graph));
     burst.violation = refused_;
     if (refused_) return burst;
@@ -340,7 +339,7 @@ Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
 
   ASSIGN_OR_RETURN(const CUresult result, launch(graph));
   if (result != CUDA_SUCCESS) {
-    healthy_ = false;
+    context_.lose();
     if (result == CUDA_ERROR_NOT_READY)
       burst.violation = {"kernel_time", "a timed call did not end in time"};
     else if (const auto fault = fault_of(driver, result, ""); fault && side == Side::candidate)

@@ -18,11 +18,11 @@ namespace assay::cuda {
 
 class CudaStopwatch : public Stopwatch {
  public:
-  /// `healthy` becomes false when a fault or a deadline leaves the context unusable. All arguments
+  /// The context is lost after a fault or a deadline. All arguments
   /// must outlive this; the setup's modules are CudaModules.
   static Result<std::unique_ptr<CudaStopwatch>> create(const Context& context,
                                                        TrustedModule& trusted,
-                                                       const StopwatchSetup& setup, bool& healthy);
+                                                       const StopwatchSetup& setup);
   ~CudaStopwatch() override;
 
   Result<void> set_calls(Side side, uint32_t calls) override;
@@ -57,8 +57,8 @@ class CudaStopwatch : public Stopwatch {
     const LaunchPlan* plan = nullptr;
   };
 
-  CudaStopwatch(const Context& context, TrustedModule& trusted, bool& healthy)
-      : context_(context), trusted_(trusted), healthy_(healthy) {}
+  CudaStopwatch(const Context& context, TrustedModule& trusted)
+      : context_(context), trusted_(trusted) {}
   Result<void> check(CUresult result, const char* what) const {
     return expect(context_.driver(), result, what);
   }
@@ -100,7 +100,6 @@ class CudaStopwatch : public Stopwatch {
   };
   std::vector<Written> baseline_outputs_;  // where the baseline's outputs are in memory
   bool hash_every_burst_ = true;
-  bool& healthy_;
   std::optional<TimingViolation> refused_;  // a launch of the candidate's that the driver refused
 };
 

@@ -65,6 +65,7 @@ Result<std::unique_ptr<TrustedModule>> TrustedModule::load(const Context& contex
 }
 
 TrustedModule::~TrustedModule() {
+  if (context_.lost()) return;
   const Driver& driver = context_.driver();
   if (flush_buffer_) driver.cuMemFree_v2(flush_buffer_);
   if (parts_) driver.cuMemFree_v2(parts_);
