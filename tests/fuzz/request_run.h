@@ -83,6 +83,7 @@ class RequestRunner {
            is_answer(exchange->answer);
   }
 
+  const Router& router() const { return router_; }
   /// Of the last request; 0 where there was no answer, as for messages.
   int last_status() const { return last_status_; }
 
