@@ -514,7 +514,7 @@ class KernelGym(unittest.TestCase):
         server = Server("--workers", "1", "--queue", "1")
         self.addCleanup(server.close)
         statuses = [server.ask("POST", "/kernelgym/evaluate",
-                               self.body(f"q{i}", f"verdict=correct delay_ms=900 n={i}"))[0]
+                               self.body(f"q{i}", f"verdict=correct delay_ms=3000 n={i}"))[0]
                     for i in range(4)]
         self.assertEqual(statuses[-1], 503)
         now = server.ask("GET", "/kernelgym/status/q3")[2]
