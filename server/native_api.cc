@@ -63,6 +63,7 @@ class NativeApi : public std::enable_shared_from_this<NativeApi> {
   /// Places an order whose end is remembered.
   Desk::Placed place(const Item& item, std::function<void(JudgedPointer)> done,
                      Desk::OnPhase on_phase = {});
+  void remember_end(const std::string& id, const JudgedPointer& judged);
   JudgedPointer ended(const std::string& id);
   void reply_pending(const std::shared_ptr<Exchange>& exchange, const Item& item);
   /// Answers when there is a verdict, or after `wait` seconds with 202.
@@ -197,17 +198,22 @@ Desk::Placed NativeApi::place(const Item& item, std::function<void(JudgedPointer
                               Desk::OnPhase on_phase) {
   const auto remember = [self = shared_from_this(), id = item.id,
                          done = std::move(done)](const JudgedPointer& judged) {
-    if (!judged->policy_evidence()) {
-      const std::lock_guard lock(self->mutex_);
-      if (self->ended_.emplace(id, judged).second) self->ended_order_.push_back(id);
-      if (self->ended_order_.size() > kMostEnded) {
-        self->ended_.erase(self->ended_order_.front());
-        self->ended_order_.pop_front();
-      }
-    }
+    self->remember_end(id, judged);
     done(judged);
   };
   return service_.desk().place(item.wanted.order, remember, std::move(on_phase));
+}
+
+void NativeApi::remember_end(const std::string& id, const JudgedPointer& judged) {
+  const std::lock_guard lock(mutex_);
+  if (judged->policy_evidence()) {  // of another request for the same id, which did not give up
+    ended_.erase(id);
+    return;
+  }
+  if (ended_.emplace(id, judged).second) ended_order_.push_back(id);
+  if (ended_order_.size() <= kMostEnded) return;
+  ended_.erase(ended_order_.front());
+  ended_order_.pop_front();
 }
 
 JudgedPointer NativeApi::ended(const std::string& id) {

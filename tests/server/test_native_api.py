@@ -186,6 +186,20 @@ class NativeApi(unittest.TestCase):
         wait_for_orders(4)
         self.assertEqual(self.server.ask("GET", "/v1/capacity")[2]["queued"], 0)
 
+    def test_a_lost_connection_does_not_speak_for_another(self):
+        body = json.dumps(item("verdict=correct delay_ms=1000", "shared"))
+        with socket.create_connection(("127.0.0.1", self.server.port)) as client:
+            client.sendall(f"POST /v1/evaluations HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                           f"{len(body)}\r\n\r\n{body}".encode())
+            pending = self.ask("POST", "/v1/evaluations?wait=0", json.loads(body))[2]
+        path = f"/v1/evaluations/{pending['id']}"
+        for _ in range(200):  # not waiting by itself, which would ask again
+            status, _, answer = self.server.ask("GET", path)
+            if status == 200 and answer["verdict"] != "cancelled":
+                break
+            time.sleep(0.05)
+        self.assertEqual((status, answer["verdict"]), (200, "correct"))
+
     def test_rescores_without_evaluating(self):
         ids = [self.ask("POST", "/v1/evaluations", item(d, "rescore"))[2]["id"]
                for d in ("verdict=correct speedup=2", "verdict=wrong_output")]
