@@ -62,7 +62,7 @@ struct DeskStatus {
     size_t workers = 0;
     uint64_t done = 0;
     uint64_t trouble = 0;
-    bool healthy = true;  // its last evaluation was not trouble
+    bool healthy = true;  // its last evaluation was not trouble, or that was a while ago
   };
   std::vector<Lane> lanes;
   size_t queued = 0;
@@ -204,6 +204,7 @@ class Desk {
   std::unordered_map<std::string, decltype(recent_)::iterator> finished_;
   std::multimap<SteadyTime, Timer> timers_;
   DeskStatus status_;
+  std::vector<SteadyTime> suspect_until_;  // of each lane
   std::vector<std::thread> threads_;
 };
 
