@@ -63,6 +63,11 @@ TEST(Isolation, IsReportedWithReasons) {
   EXPECT_TRUE(found.namespaces);
   EXPECT_TRUE(found.seccomp);
   EXPECT_LE(found.tier, 2);
+  // as_user.sh says what somebody with fewer rights gets.
+  if (const char* tier = getenv("ASSAY_EXPECTED_TIER")) {
+    EXPECT_EQ(found.tier, atoi(tier));
+    EXPECT_FALSE(found.degraded.empty());
+  }
   for (const Degradation& each : found.degraded) {
     EXPECT_FALSE(each.property.empty());
     EXPECT_FALSE(each.reason.empty()) << each.property;
@@ -156,6 +161,17 @@ TEST(Isolation, DiesWithItsSupervisor) {
   for (int i = 0; i < 200 && payload_processes("supervisor-marker") != 0; ++i)
     std::this_thread::sleep_for(milliseconds(10));
   EXPECT_EQ(payload_processes("supervisor-marker"), 0u);
+}
+
+TEST(Policies, LetARecorderHaveThreads) {
+  const Outcome outcome = run_payload({"threads", "20"}, Policy::recorder);
+  EXPECT_EQ(outcome.exit, Exit::exited) << outcome.explanation;
+  EXPECT_EQ(outcome.code, 0) << outcome.standard_output;
+}
+
+TEST(Policies, LetARunnerReadItsOwnProcess) {
+  EXPECT_EQ(run_payload({"read", "/proc/self/maps"}, Policy::gpu_runner).standard_output,
+            "worked\n");
 }
 
 TEST(Isolation, SixteenRunsInFourThreadsDoNotDisturbEachOther) {
