@@ -1,8 +1,7 @@
 // What timing on a GPU is worth, and how fast evaluations are there.
 //
-//   gpu_benchmark aa [RUNS]            the same kernel as candidate and baseline, at three sizes,
-//   in
-//                                      fresh processes: intervals that cover 1, half-widths, spread
+//   gpu_benchmark aa [RUNS [KERNEL]]   the same kernel on both sides, at three sizes, in fresh
+//                                      processes: how many intervals cover 1, half-widths, spread
 //   gpu_benchmark latency [COUNT]      fresh candidates one after another, from source to verdict
 //   gpu_benchmark throughput [COUNT]   a mixed batch of distinct candidates on all cores
 //
@@ -66,15 +65,15 @@ struct Workload {
 constexpr Workload kWorkloads[] = {{"5 us", 1.0e6}, {"50 us", 1.55e7}, {"5 ms", 1.6e9}};
 
 /// Vector addition of `elements`, ready to be timed against itself.
-TimeJob same_kernel(const Task& task, double elements, const DeviceInfo& device,
-                    std::shared_ptr<const Artifact>& artifact) {
+TimeJob same_kernel(const Task& task, const std::string& kernel, double elements,
+                    const DeviceInfo& device, std::shared_ptr<const Artifact>& artifact) {
   CaseSpec spec = *std::ranges::find(task.cases, Role::timed, &CaseSpec::role);
   for (auto& [symbol, value] : spec.symbols) value = elements;
   TimeJob job;
   job.bound = must(bind(task, spec));
   if (!artifact) {
     CompileRequest request;
-    request.source = must(Evaluator::reference_kernel(task, "expert")).source;
+    request.source = must(Evaluator::reference_kernel(task, kernel)).source;
     request.entry = entry_source(task);
     request.arch = "sm_90a";
     artifact = must(must(Compiler::create())->compile(request)).artifact;
@@ -90,18 +89,19 @@ TimeJob same_kernel(const Task& task, double elements, const DeviceInfo& device,
   return job;
 }
 
-int run_aa(int runs) {
+int run_aa(int runs, const std::string& kernel) {
   const Task task = task_of("vector-add");
   RunnerOptions options;
   options.warm_spare = true;
   const auto runner = must(Runner::start("cuda:0", options));
   std::shared_ptr<const Artifact> artifact;
   std::random_device random;
-  fmt::print("{}, budget benchmark, {} runs in fresh processes each\n", runner->info().name, runs);
+  fmt::print("{}, {} kernel of vector-add, budget benchmark, {} runs in fresh processes each\n",
+             runner->info().name, kernel, runs);
   fmt::print("{:<8} {:>8} {:>12} {:>22} {:>14} {:>12} {:>10}\n", "", "us", "cover 1.0",
              "half-width max, mean", "ratio spread", "time spread", "wall s");
   for (const Workload& workload : kWorkloads) {
-    TimeJob job = same_kernel(task, workload.elements, runner->info(), artifact);
+    TimeJob job = same_kernel(task, kernel, workload.elements, runner->info(), artifact);
     std::vector<double> ratios, times, widths;
     int covered = 0, verdicts = 0;
     const auto start = Clock::now();
@@ -259,9 +259,11 @@ int run_throughput(int count) {
 int main(int count, char** values) {
   const std::string what = count > 1 ? values[1] : "";
   const int number = count > 2 ? std::atoi(values[2]) : 0;
-  if (what == "aa") return assay::run_aa(number > 0 ? number : 40);
+  if (what == "aa") return assay::run_aa(number > 0 ? number : 40, count > 3 ? values[3] : "naive");
   if (what == "latency") return assay::run_latency(number > 0 ? number : 15);
   if (what == "throughput") return assay::run_throughput(number > 0 ? number : 200);
-  fmt::print(stderr, "usage: gpu_benchmark aa|latency|throughput [COUNT]\n");
+  fmt::print(
+      stderr,
+      "usage: gpu_benchmark aa [RUNS [naive|expert]] | latency [COUNT] | throughput [COUNT]\n");
   return 2;
 }

@@ -54,19 +54,20 @@ Result<std::vector<EvaluationSummary>> run_batch(const std::vector<BatchItem>& i
 
   const auto evaluate_item = [&](size_t index) -> Result<void> {
     const BatchItem& item = items[index];
+    EvaluateOptions evaluate = options.evaluate;
+    if (!item.cases.empty()) evaluate.cases = item.cases;
     EvaluationKey key;
     ASSIGN_OR_RETURN(key.task_digest, Evaluator::task_digest(*item.task));
     key.source_digest = sha256(item.candidate.source);
     key.candidate = item.candidate.name;
     key.device_id = evaluator->device().id;
     key.arch = evaluator->arch();
-    key.options = options_text(options.evaluate);
+    key.options = options_text(evaluate);
     ASSIGN_OR_RETURN(std::optional<EvaluationSummary> known, store.find(key));
     if (!known || !options.dump.empty()) {
       const std::string label = item.task->id + " / " + item.candidate.name;
       const Evaluation evaluation = evaluator->evaluate(
-          *item.task, item.candidate, options.evaluate,
-          [&](Stage stage, const std::string& case_name) {
+          *item.task, item.candidate, evaluate, [&](Stage stage, const std::string& case_name) {
             progress.now(fmt::format("{}: {} {}", label, name(stage), case_name));
           });
       if (!options.dump.empty()) RETURN_IF_ERROR(dump_cases(*item.task, evaluation, options.dump));

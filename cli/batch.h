@@ -15,6 +15,7 @@ namespace assay {
 struct BatchItem {
   const Task* task = nullptr;
   Candidate candidate;
+  std::vector<std::string> cases = {};  // instead of those of the options; empty: those
 };
 
 struct BatchOptions {

@@ -7,6 +7,7 @@ namespace assay {
 
 /// Exit statuses.
 inline constexpr int kEvaluated = 0;     // done, whatever the verdicts
+inline constexpr int kFound = 1;         // a suite of checks found something that must not be
 inline constexpr int kUsage = 2;         // the command line or what it names is wrong
 inline constexpr int kHarnessError = 3;  // trouble of ours
 
@@ -24,5 +25,9 @@ void add_report_command(CLI::App& app, int& status);
 void add_compare_command(CLI::App& app, int& status);
 void add_export_command(CLI::App& app, int& status);
 void add_retry_command(CLI::App& app, int& status);
+void add_rewards_command(CLI::App& app, int& status);
+void add_rescore_command(CLI::App& app, int& status);
+void add_serve_command(CLI::App& app, int& status);
+void add_exploits_command(CLI::App& app, int& status);
 
 }  // namespace assay

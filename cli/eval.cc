@@ -137,7 +137,9 @@ void add_eval_command(CLI::App& app, int& status) {
                    "virtual, cuda:N, several with commas, or cuda for all GPUs")
       ->capture_default_str();
   add_timing_option(*command, arguments->timing);
-  command->add_option("--arch", arguments->arch, "Architecture of the virtual device; a GPU has its own")
+  command
+      ->add_option("--arch", arguments->arch,
+                   "Architecture of the virtual device; a GPU has its own")
       ->capture_default_str();
   command->add_option("--cases", arguments->cases, "Case names; by default all test cases")
       ->delimiter(',');

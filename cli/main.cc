@@ -26,6 +26,10 @@ int main(int argument_count, char** arguments) {
   assay::add_compare_command(app, status);
   assay::add_export_command(app, status);
   assay::add_retry_command(app, status);
+  assay::add_rewards_command(app, status);
+  assay::add_rescore_command(app, status);
+  assay::add_serve_command(app, status);
+  assay::add_exploits_command(app, status);
   assay::add_doctor_command(app, status);
   try {
     app.parse(argument_count, arguments);

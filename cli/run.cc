@@ -332,8 +332,7 @@ void add_run_command(CLI::App& app, int& status) {
                    "virtual, cuda:N, several with commas, or cuda for all GPUs")
       ->capture_default_str();
   add_timing_option(*command, a->timing);
-  command
-      ->add_option("--arch", a->arch, "Architecture of the virtual device; a GPU has its own")
+  command->add_option("--arch", a->arch, "Architecture of the virtual device; a GPU has its own")
       ->capture_default_str();
   command->add_option("--out", a->out, "Run directory; by default a new one under ./runs");
   command->add_option("--jobs", a->jobs, "Evaluations at once; by default one a core")

@@ -133,6 +133,20 @@ struct Evaluator::Story {
   bool conclude(const Error& error) {
     return conclude(Outcome::harness_error, assay::name(error.kind), error.message);
   }
+
+  CompileRequest request(const std::string& arch, bool want_cubin) const {
+    CompileRequest request;
+    request.source = evaluation.code;
+    request.entry = entry_source(task);
+    request.arch = arch;
+    request.want_cubin = want_cubin;
+    return request;
+  }
+
+  /// The virtual device reads PTX that no assembler has seen: inline assembly can hold anything,
+  /// and functions can be called that nobody defines. Where it gave up on that, the assembler has
+  /// the last word: what it refuses is a compile_error. What it takes stays trouble of ours.
+  void ask_assembler(Compiler& compiler, const std::string& arch);
 };
 
 Result<std::unique_ptr<Evaluator>> Evaluator::create(const Options& options) {
@@ -173,6 +187,8 @@ Evaluation Evaluator::evaluate(const Task& task, const Candidate& candidate,
       for (const CaseSpec& spec : task.cases)
         if (spec.role == role && wants(story, spec)) going = going && run_case(story, spec);
     conclude(story);
+    // What the virtual device cannot read may be no PTX at all, which is the candidate's fault.
+    if (!on_gpu()) story.ask_assembler(*compiler_, options_.arch);
   }
   story.enter(Stage::done);
   evaluation.wall_ms = milliseconds_since(start);
@@ -196,13 +212,8 @@ bool Evaluator::extract(Story& story) {
 
 bool Evaluator::compile(Story& story) {
   story.enter(Stage::compile);
-  CompileRequest request;
-  request.source = story.evaluation.code;
-  request.entry = entry_source(story.task);
-  request.arch = options_.arch;
-  request.want_cubin = on_gpu();
   const auto start = Clock::now();
-  Result<CompileOutcome> result = compiler_->compile(request);
+  Result<CompileOutcome> result = compiler_->compile(story.request(options_.arch, on_gpu()));
   story.evaluation.compile_ms = milliseconds_since(start);
   if (!result.ok()) return story.conclude(result.error());
   if (result->failure) {
@@ -326,6 +337,9 @@ void Evaluator::time_case(Story& story, const BoundCase& bound, CaseResult& resu
   result.timing = *std::move(timing);
   for (const TimingReport& report : result.timing->processes) {
     result.report.check_ms += report.wall_ms;
+    if (!report.neighbours.empty())
+      result.report.notes.push_back(
+          fmt::format("the device was not ours alone while this was timed: {}", report.neighbours));
     if (!report.violation) continue;
     const TimingViolation& violation = *report.violation;
     return set_verdict(result, outcome_of_violation(violation.reason), violation.reason,
@@ -359,6 +373,21 @@ void Evaluator::conclude(Story& story) {
   }
   story.conclude(decisive->report.outcome, decisive->report.reason,
                  fmt::format("case {}: {}", decisive->name, decisive->report.explanation));
+}
+
+void Evaluator::Story::ask_assembler(Compiler& compiler, const std::string& arch) {
+  const bool gave_up = evaluation.outcome == Outcome::harness_error &&
+                       (evaluation.reason == "unsupported" || evaluation.reason == "invalid");
+  if (!gave_up) return;
+  Result<CompileOutcome> result = compiler.compile(request(arch, true));
+  if (!result.ok() || !result->failure) return;
+  CompileFailure& failure = *result->failure;
+  for (CaseResult& one : evaluation.cases)
+    if (one.report.outcome == Outcome::harness_error)
+      set_verdict(one, outcome_of(failure.kind), failure.reason, failure.explanation);
+  evaluation.diagnostics = std::move(failure.diagnostics);
+  evaluation.compile_log = std::move(failure.log);
+  conclude(outcome_of(failure.kind), failure.reason, failure.explanation);
 }
 
 Result<Candidate> Evaluator::reference_kernel(const Task& task, const std::string& which) {

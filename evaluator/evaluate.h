@@ -31,8 +31,8 @@ struct EvaluateOptions {
   std::vector<std::string> cases;  // names; empty: all test cases fit for the device
   std::optional<uint64_t> seed;    // for repeating an evaluation; else drawn at random
   int repeats = 2;                 // runs on the same input
-  /// Times the timed cases within this budget ("rl", "benchmark", "leaderboard") once all test cases
-  /// are correct; empty: no timing. Needs a GPU.
+  /// Times the timed cases within this budget ("rl", "benchmark", "leaderboard") once all test
+  /// cases are correct; empty: no timing. Needs a GPU.
   std::string budget;
   RunOptions run;
   bool keep_plan = false;      // CaseResult::plan_json
@@ -96,9 +96,9 @@ class Evaluator {
  public:
   struct Options {
     std::string device = "virtual";  // as RunnerPool::create() takes it
-    std::string arch = "sm_90";  // of a virtual device; a GPU has its own
-    int runners = 1;             // processes of a virtual device; a GPU has one
-    int threads_per_runner = 0;  // CPU threads of a virtual device; 0: cores / runners
+    std::string arch = "sm_90";      // of a virtual device; a GPU has its own
+    int runners = 1;                 // processes of a virtual device; a GPU has one
+    int threads_per_runner = 0;      // CPU threads of a virtual device; 0: cores / runners
     CompilerOptions compiler;
   };
   static Result<std::unique_ptr<Evaluator>> create(const Options& options);
@@ -162,7 +162,7 @@ class Evaluator {
   std::unique_ptr<Compiler> compiler_;
   std::unique_ptr<RunnerPool> runners_;
   std::optional<DeviceProfile> profile_;
-  std::mutex mutex_;  // guards the two maps
+  std::mutex mutex_;                                                          // guards the two maps
   std::map<std::string, std::shared_ptr<const Artifact>> trusted_artifacts_;  // by task and kernel
   std::map<std::string, LaunchPlan> trusted_plans_;  // by task, case, artifact
   std::mutex expert_mutex_;                          // an expert is measured once

@@ -51,8 +51,8 @@ Result<void> write_json(const fs::path& file, const nlohmann::json& json) {
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
   if (error)
-    return Error{ErrorKind::io, fmt::format("cannot create {}: {}", file.parent_path().string(),
-                                            error.message())};
+    return Error{ErrorKind::io,
+                 fmt::format("cannot create {}: {}", file.parent_path().string(), error.message())};
   return write_file(file, json.dump(2) + "\n");
 }
 
@@ -184,9 +184,8 @@ Result<std::optional<Speedup>> Evaluator::expert_speedup(const Task& task, const
   ASSIGN_OR_RETURN(const CaseTiming timing, measure(task, bound, *expert.artifact, expert.plan,
                                                     budget, 0x5eed + bound.tensors.size()));
   if (const auto& violation = timing.processes.back().violation)
-    return Error{ErrorKind::internal,
-                 fmt::format("expert.cu of task {}, case {}: {}", task.id, bound.case_name,
-                             violation->explanation)};
+    return Error{ErrorKind::internal, fmt::format("expert.cu of task {}, case {}: {}", task.id,
+                                                  bound.case_name, violation->explanation)};
   if (!(timing.speedup.value > 0)) return std::optional<Speedup>();
   (void)write_json(file, {{"task", task.id},
                           {"case", bound.case_name},

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 
+#include "evaluator/score/rewards.h"
+#include "reports/reward_facts.h"
 #include "tasks/nearest.h"
 
 namespace assay {
@@ -14,58 +17,38 @@ namespace {
 
 using nlohmann::json;
 
-std::optional<double> correctness(Outcome outcome, const std::optional<Speed>&) {
-  if (outcome == Outcome::harness_error) return std::nullopt;
-  return outcome == Outcome::correct ? 1.0 : 0.0;
-}
-
-/// Kevin-32B (arXiv 2507.11948): 0.3 for being right, plus the speedup.
-std::optional<double> kevin(Outcome outcome, const std::optional<Speed>& speed) {
-  if (outcome == Outcome::harness_error) return std::nullopt;
-  if (outcome != Outcome::correct) return 0.0;
-  if (!speed) return std::nullopt;
-  return 0.3 + speed->speedup;
-}
-
-/// 1 for being right plus ln of the speedup, at least 0: equal ratios are worth the same.
-std::optional<double> log_speedup(Outcome outcome, const std::optional<Speed>& speed) {
-  if (outcome == Outcome::harness_error) return std::nullopt;
-  if (outcome != Outcome::correct) return 0.0;
-  if (!speed || !(speed->speedup > 0)) return std::nullopt;
-  return std::max(0.0, 1 + std::log(speed->speedup));
-}
-
 /// Everything about one turn that a line may hold.
 struct ExportTurn {
-  const RunRow& run;
-  const SampleRow& sample;
-  const TurnRow& turn;
-  Outcome outcome;
-  std::optional<Speed> speed;
-  json prompt;  // {"system", "messages"}
+  const RunRow* run = nullptr;
+  SampleRow sample;
+  TurnRow turn;
+  RewardFacts facts;
+  json prompt;  // {"system", "messages"}; read when its line is written
   std::string completion;
-  std::optional<double> reward;
+  std::optional<Reward> reward;
   std::optional<double> discounted;  // this turn's and later ones'
+  std::optional<double> advantage;
 };
 
 json optional_json(const std::optional<double>& value) { return value ? json(*value) : json(); }
 
 json common(const ExportTurn& turn, const ExportOptions& options) {
+  const json reward = reward_json(turn.reward);
   json line = {{"task", turn.sample.task_id},
-               {"agent", turn.run.agent},
+               {"agent", turn.run->agent},
                {"sample", turn.sample.number},
                {"turn", turn.turn.number},
                {"parent", turn.turn.parent},
-               {"outcome", name(turn.outcome)},
-               {"reward", optional_json(turn.reward)},
+               {"outcome", name(turn.facts.outcome)},
+               {"reward", reward["reward"]},
                {"return", optional_json(turn.discounted)},
                {"reward_formula", options.reward},
-               {"reward_components", {{"correct", turn.outcome == Outcome::correct}}}};
-  if (turn.outcome == Outcome::harness_error) line["reward_components"]["correct"] = nullptr;
-  line["reward_components"]["speedup"] = turn.speed ? json(turn.speed->speedup) : json();
-  if (turn.speed)
-    line["reward_components"].update(
-        {{"speedup_low", turn.speed->interval.low}, {"speedup_high", turn.speed->interval.high}});
+               {"reward_components", reward["components"]},
+               {"speedup", turn.facts.timed ? json(turn.facts.speedup) : json()}};
+  if (turn.facts.timed)
+    line.update(
+        {{"speedup_low", turn.facts.interval.low}, {"speedup_high", turn.facts.interval.high}});
+  if (options.advantage != Advantage::none) line["advantage"] = optional_json(turn.advantage);
   return line;
 }
 
@@ -116,39 +99,58 @@ struct Format {
 };
 constexpr Format kFormats[] = {{"assay", assay_line}, {"chat", chat_line}, {"text", text_line}};
 
-/// R_t = sum over i >= t of discount^(i-t) r_i. A masked reward masks the returns that hold it.
-void add_returns(std::vector<ExportTurn>& turns, double discount) {
-  std::optional<double> later = 0;
-  for (auto turn = turns.rbegin(); turn != turns.rend(); ++turn) {
-    if (turn->reward && later)
-      later = *turn->reward + discount * *later;
-    else
-      later.reset();
-    turn->discounted = later;
+/// The returns of one sample's turns.
+void add_returns(std::span<ExportTurn> turns, const ExportOptions& options) {
+  Rewards rewards;
+  for (const ExportTurn& turn : turns)
+    rewards.push_back(turn.reward ? std::optional(turn.reward->total()) : std::nullopt);
+  const Rewards returns = options.maximum ? discounted_maxima(rewards, options.discount)
+                                          : discounted_sums(rewards, options.discount);
+  for (size_t i = 0; i < turns.size(); ++i) turns[i].discounted = returns[i];
+}
+
+/// A group: the samples of a task at the same turn.
+void add_advantages(std::vector<ExportTurn>& turns, Advantage kind) {
+  std::map<std::pair<std::string, int>, std::vector<size_t>> groups;
+  for (size_t i = 0; i < turns.size(); ++i)
+    groups[{turns[i].sample.task_id, turns[i].turn.number}].push_back(i);
+  for (const auto& [key, members] : groups) {
+    Rewards returns;
+    for (const size_t member : members) returns.push_back(turns[member].discounted);
+    const Rewards values = advantages(returns, kind);
+    for (size_t i = 0; i < members.size(); ++i) turns[members[i]].advantage = values[i];
   }
+}
+
+/// All judged turns of a run with what they are worth, without their texts.
+Result<std::vector<ExportTurn>> worth_of(const RunRow& run, RunStore& runs,
+                                         const RewardFormula& formula,
+                                         const std::map<int64_t, RewardFacts>& facts,
+                                         const ExportOptions& options) {
+  std::vector<ExportTurn> all;
+  ASSIGN_OR_RETURN(const std::vector<SampleRow> samples, runs.samples(run.id));
+  for (const SampleRow& sample : samples) {
+    const size_t first = all.size();
+    ASSIGN_OR_RETURN(const std::vector<TurnRow> turns, runs.turns(sample.id));
+    for (const TurnRow& turn : turns) {
+      if (turn.outcome.empty()) continue;  // no code was asked for, or not judged yet
+      ExportTurn& one = all.emplace_back();
+      one.run = &run;
+      one.sample = sample;
+      one.turn = turn;
+      one.facts.outcome = outcome_from_name(turn.outcome).value_or(Outcome::harness_error);
+      if (turn.evaluation_id)
+        if (const auto found = facts.find(*turn.evaluation_id); found != facts.end())
+          one.facts = found->second;
+      one.reward = formula.reward(one.facts);
+    }
+    add_returns(std::span(all).subspan(first), options);
+  }
+  if (options.advantage != Advantage::none) add_advantages(all, options.advantage);
+  return all;
 }
 
 }  // namespace
-
-const std::vector<RewardFormula>& reward_formulas() {
-  static const std::vector<RewardFormula> formulas = {
-      {"kevin-1", "0.3 if correct, plus the speedup over naive; null where not timed", kevin},
-      {"correct-1", "1 if correct, else 0", correctness},
-      {"log-speedup-1", "1 + ln(speedup) if correct, at least 0; null where not timed",
-       log_speedup}};
-  return formulas;
-}
-
-Result<RewardFormula> find_reward(const std::string& name) {
-  std::vector<std::string> known;
-  for (const RewardFormula& formula : reward_formulas()) {
-    if (formula.name == name) return formula;
-    known.push_back(formula.name);
-  }
-  return Error{ErrorKind::usage,
-               fmt::format("there is no reward {}{}; there are {}", in_quotes(name),
-                           suggestion(name, known), listed(known))};
-}
 
 const std::vector<std::string>& export_formats() {
   static const std::vector<std::string> names = [] {
@@ -161,7 +163,7 @@ const std::vector<std::string>& export_formats() {
 
 Result<int> export_rl(const Store& store, RunStore& runs, const ExportOptions& options,
                       const std::function<void(const std::string&)>& line) {
-  ASSIGN_OR_RETURN(const RewardFormula formula, find_reward(options.reward));
+  ASSIGN_OR_RETURN(const RewardFormula formula, load_reward(options.reward));
   const auto format =
       std::ranges::find_if(kFormats, [&](const Format& one) { return options.format == one.name; });
   if (format == std::end(kFormats))
@@ -169,33 +171,20 @@ Result<int> export_rl(const Store& store, RunStore& runs, const ExportOptions& o
         ErrorKind::usage,
         fmt::format("there is no format {}{}; there are {}", in_quotes(options.format),
                     suggestion(options.format, export_formats()), listed(export_formats()))};
-  ASSIGN_OR_RETURN(const auto speed, speeds(store));
+  ASSIGN_OR_RETURN(const auto facts, reward_facts(store));
   ASSIGN_OR_RETURN(const std::vector<RunRow> all_runs, runs.runs());
   int lines = 0;
   for (const RunRow& run : all_runs) {
-    ASSIGN_OR_RETURN(const std::vector<SampleRow> samples, runs.samples(run.id));
-    for (const SampleRow& sample : samples) {
-      ASSIGN_OR_RETURN(const std::vector<TurnRow> turns, runs.turns(sample.id));
-      std::vector<ExportTurn> exported;
-      for (const TurnRow& turn : turns) {
-        if (turn.outcome.empty()) continue;  // no code was asked for, or not judged yet
-        ExportTurn one{run, sample, turn, Outcome::harness_error, {}, {}, {}, {}, {}};
-        one.outcome = outcome_from_name(turn.outcome).value_or(Outcome::harness_error);
-        if (turn.evaluation_id)
-          if (const auto found = speed.find(*turn.evaluation_id); found != speed.end())
-            one.speed = found->second;
-        ASSIGN_OR_RETURN(const std::string prompt, store.blob(turn.prompt_digest));
-        one.prompt = json::parse(prompt, nullptr, false);
-        if (!one.prompt.is_object()) one.prompt = json::object();
-        ASSIGN_OR_RETURN(one.completion, store.blob(turn.answer_digest));
-        one.reward = formula.reward(one.outcome, one.speed);
-        exported.push_back(std::move(one));
-      }
-      add_returns(exported, options.discount);
-      for (const ExportTurn& one : exported) {
-        line(format->line(one, options).dump(-1, ' ', false, json::error_handler_t::replace));
-        ++lines;
-      }
+    ASSIGN_OR_RETURN(std::vector<ExportTurn> turns, worth_of(run, runs, formula, facts, options));
+    for (ExportTurn& one : turns) {
+      ASSIGN_OR_RETURN(const std::string prompt, store.blob(one.turn.prompt_digest));
+      one.prompt = json::parse(prompt, nullptr, false);
+      if (!one.prompt.is_object()) one.prompt = json::object();
+      ASSIGN_OR_RETURN(one.completion, store.blob(one.turn.answer_digest));
+      line(format->line(one, options).dump(-1, ' ', false, json::error_handler_t::replace));
+      ++lines;
+      one.prompt = {};
+      one.completion = {};
     }
   }
   return lines;

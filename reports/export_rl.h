@@ -6,21 +6,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "evaluator/score/returns.h"
 #include "reports/run_store.h"
-#include "reports/speed.h"
 
 namespace assay {
-
-/// A reward of one turn from stored facts. Absent: masked, not 0 (trouble of ours, or a speed that
-/// was not measured where the formula needs one).
-struct RewardFormula {
-  std::string name;  // with its version: "kevin-1"
-  std::string about;
-  std::optional<double> (*reward)(Outcome outcome, const std::optional<Speed>& speed);
-};
-const std::vector<RewardFormula>& reward_formulas();
-/// usage: names the nearest formulas.
-Result<RewardFormula> find_reward(const std::string& name);
 
 /// Shapes of a line: "assay" (all facts), "chat" (prompt and completion as lists of messages),
 /// "text" (prompt and completion as text). A new one is a function in one list.
@@ -28,8 +17,10 @@ const std::vector<std::string>& export_formats();
 
 struct ExportOptions {
   std::string format = "assay";
-  std::string reward = "kevin-1";
-  double discount = 0.4;  // of later turns in `return`
+  std::string reward = "assay-v1";        // a name, or a file (evaluator/score/rewards.h)
+  double discount = 0.4;                  // of later turns in `return`
+  bool maximum = false;                   // `return` is the discounted maximum instead of the sum
+  Advantage advantage = Advantage::none;  // of returns, among a task's samples at the same turn
 };
 
 /// Calls `line` for each turn with a verdict, sample by sample. Errors: usage (unknown format or

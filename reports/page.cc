@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "reports/table.h"
 
 namespace assay {
@@ -27,9 +29,12 @@ const char* verdict_class(Outcome outcome) {
   return "wrong";
 }
 
-std::string margin(double max_bound_ratio) {
-  return max_bound_ratio > 0 ? fmt::format("{:.2g}", max_bound_ratio) : "0";
+std::string margin(double max_bound_ratio, Outcome outcome) {
+  if (max_bound_ratio > 0) return fmt::format("{:.2g}", max_bound_ratio);
+  return outcome == Outcome::correct ? "0" : "-";  // "-": nothing was compared
 }
+
+std::string count(uint64_t value) { return value > 0 ? short_count(value) : "-"; }
 
 std::string table_row(const EvaluationSummary& row) {
   return fmt::format(
@@ -38,7 +43,8 @@ std::string table_row(const EvaluationSummary& row) {
       "<td class=\"number\">{}</td></tr>\n",
       html_escape(row.task_id), row.id, html_escape(row.candidate), verdict_class(row.outcome),
       name(row.outcome), html_escape(row.reason), row.cases_correct, row.cases_total,
-      margin(row.max_bound_ratio), short_count(row.lane_instructions), short_duration(row.wall_ms));
+      margin(row.max_bound_ratio, row.outcome), count(row.lane_instructions),
+      short_duration(row.wall_ms));
 }
 
 Result<std::string> details(const Store& store, const EvaluationSummary& row) {
@@ -59,9 +65,9 @@ Result<std::string> details(const Store& store, const EvaluationSummary& row) {
           "<td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td>"
           "<td class=\"number\">{}</td></tr>\n",
           html_escape(result.name), verdict_class(result.outcome), name(result.outcome),
-          html_escape(result.reason), margin(result.max_bound_ratio),
-          short_count(result.lane_instructions), short_count(result.global_sectors),
-          short_count(result.shared_bank_conflicts), short_duration(result.check_ms));
+          html_escape(result.reason), margin(result.max_bound_ratio, result.outcome),
+          count(result.lane_instructions), count(result.global_sectors),
+          count(result.shared_bank_conflicts), short_duration(result.check_ms));
     html += "</table>\n";
   }
   if (!row.compile_log_digest.empty()) {
@@ -124,7 +130,8 @@ std::string html_escape(std::string_view text) {
 }
 
 Result<std::string> html_page(const Store& store, const std::string& title) {
-  ASSIGN_OR_RETURN(const auto rows, store.evaluations());
+  ASSIGN_OR_RETURN(auto rows, store.evaluations());
+  std::ranges::stable_sort(rows, {}, &EvaluationSummary::task_id);  // else as they ended
   std::string html = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n"

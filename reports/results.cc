@@ -12,8 +12,8 @@ namespace assay {
 std::string results_table(const std::vector<EvaluationSummary>& rows, size_t width) {
   const bool timed = std::ranges::any_of(
       rows, [](const EvaluationSummary& row) { return row.speedup.has_value(); });
-  std::vector<std::string> header = {"task", "candidate", "verdict", "reason", "cases",
-                                     "error/bound"};
+  std::vector<std::string> header = {"task",   "candidate", "verdict",
+                                     "reason", "cases",     "error/bound"};
   std::vector<bool> right = {false, false, false, false, true, true};
   for (const char* column : {"vs naive", "vs expert", "of light"})
     if (timed) header.emplace_back(column);
@@ -90,6 +90,7 @@ Result<nlohmann::json> result_json(const Store& store, const EvaluationSummary& 
                              {"shared_bank_conflicts", result.shared_bank_conflicts},
                              {"record_ms", result.record_ms},
                              {"check_ms", result.check_ms},
+                             {"notes", result.notes},
                              {"speed", result.speed ? speed_json(*result.speed) : nullptr}});
   ASSIGN_OR_RETURN(const auto diagnostics, store.diagnostics(row.id));
   json["diagnostics"] = nlohmann::json::array();

@@ -12,9 +12,8 @@ nlohmann::json json_of(const std::optional<double>& value) {
 
 nlohmann::json json_of(const std::optional<Speedup>& speedup) {
   if (!speedup || !(speedup->value > 0)) return nullptr;
-  return {{"value", speedup->value},
-          {"low", speedup->interval.low},
-          {"high", speedup->interval.high}};
+  return {
+      {"value", speedup->value}, {"low", speedup->interval.low}, {"high", speedup->interval.high}};
 }
 
 }  // namespace
@@ -28,8 +27,8 @@ CaseScore score(const CaseSpeed& speed) {
   }
   if (speed.limit_us > 0) {
     score.speed_of_light = speed_of_light(speed.limit_us, speed.candidate_us);
-    score.sol = sol_score(speed.candidate_us, speed.baseline_us,
-                          speed.limit_us + speed.empty_call_us);
+    score.sol =
+        sol_score(speed.candidate_us, speed.baseline_us, speed.limit_us + speed.empty_call_us);
   }
   if (speed.reachable_us > 0)
     score.peak_fraction = speed_of_light(speed.reachable_us, speed.candidate_us);

@@ -43,8 +43,7 @@ Result<std::map<int64_t, Speed>> speeds(const Store& store, std::optional<int64_
       " (SELECT avg(t.candidate_us) FROM timings t WHERE t.case_id = s.case_id)"
       " FROM speeds s JOIN cases c ON c.id = s.case_id"
       " JOIN evaluations e ON e.id = c.evaluation_id WHERE e.outcome = 'correct'";
-  Statement query(store.connection(),
-                  evaluation_id ? sql + " AND c.evaluation_id = ?" : sql);
+  Statement query(store.connection(), evaluation_id ? sql + " AND c.evaluation_id = ?" : sql);
   if (evaluation_id) query << *evaluation_id;
   std::map<int64_t, Means> all;
   while (query.step()) {

@@ -436,6 +436,17 @@ Result<std::optional<EvaluationSummary>> Store::find(int64_t evaluation_id) cons
   return std::optional<EvaluationSummary>(std::move(rows.front()));
 }
 
+Result<std::optional<int64_t>> Store::find_id(const std::string& key_digest) const {
+  const std::lock_guard lock(mutex_);
+  Statement query(database_,
+                  "SELECT id FROM evaluations WHERE key = ? AND outcome <> 'harness_error'");
+  query << key_digest;
+  std::optional<int64_t> id;
+  if (query.step()) id = query.integer(0);
+  RETURN_IF_ERROR(query.error());
+  return id;
+}
+
 Result<std::vector<EvaluationSummary>> Store::evaluations() const { return select(""); }
 
 Result<std::vector<Diagnostic>> Store::diagnostics(int64_t evaluation_id) const {
@@ -467,7 +478,8 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
       " (SELECT ifnull(sum(lane_instructions), 0) FROM launches WHERE case_id = c.id),"
       " (SELECT ifnull(sum(global_load_sectors + global_store_sectors), 0) FROM launches"
       "   WHERE case_id = c.id),"
-      " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id), id"
+      " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id), id, "
+      "notes"
       " FROM cases c WHERE evaluation_id = ? ORDER BY id");
   query << evaluation_id;
   std::vector<CaseSummary> rows;
@@ -485,6 +497,7 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
     row.shared_bank_conflicts = static_cast<uint64_t>(query.integer(9));
     if (const auto speed = speeds.find(query.integer(10)); speed != speeds.end())
       row.speed = speed->second;
+    row.notes = query.text(11);
   }
   RETURN_IF_ERROR(query.error());
   return rows;

@@ -57,6 +57,7 @@ struct CaseSummary {
   double record_ms = 0;
   double check_ms = 0;
   std::optional<CaseSpeed> speed;
+  std::string notes;  // what else was seen, one a line
 };
 
 /// "note", "warning" or "error".
@@ -96,6 +97,8 @@ class Store {
   /// The evaluation of this key, if it is there and is not a harness_error.
   Result<std::optional<EvaluationSummary>> find(const EvaluationKey& key) const;
   Result<std::optional<EvaluationSummary>> find(int64_t evaluation_id) const;
+  /// The same by EvaluationKey::digest(), without reading anything else.
+  Result<std::optional<int64_t>> find_id(const std::string& key_digest) const;
   Result<std::vector<EvaluationSummary>> evaluations() const;
   Result<std::vector<Diagnostic>> diagnostics(int64_t evaluation_id) const;
   Result<std::vector<CaseSummary>> cases(int64_t evaluation_id) const;

@@ -44,7 +44,7 @@ CREATE INDEX timings_by_case ON timings(case_id);
 CREATE TABLE timing_samples (   -- every burst, in the order taken
   case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
   process INTEGER NOT NULL,
-  side TEXT NOT NULL,           -- baseline, candidate
+  side TEXT NOT NULL,           -- baseline, candidate, ruler
   block INTEGER NOT NULL,
   position INTEGER NOT NULL,
   calls INTEGER NOT NULL,
@@ -73,6 +73,11 @@ Statement& operator<<(Statement& insert, const CallTime& time) {
                 << time.calls;
 }
 
+const char* side_name(Side side) {
+  if (side == Side::ruler) return "ruler";
+  return side == Side::baseline ? "baseline" : "candidate";
+}
+
 Result<void> add_process(sqlite3* database, int64_t case_id, int process,
                          const TimingReport& report) {
   Statement insert(database,
@@ -89,9 +94,9 @@ Result<void> add_process(sqlite3* database, int64_t case_id, int process,
   RETURN_IF_ERROR(insert.run());
   for (const TimingSample& sample : report.samples) {
     Statement row(database, "INSERT INTO timing_samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    row << case_id << process << (sample.side == Side::baseline ? "baseline" : "candidate")
-        << sample.block << sample.position << sample.calls << sample.elapsed_ms
-        << sample.frequency_mhz << static_cast<int>(sample.accepted);
+    row << case_id << process << side_name(sample.side) << sample.block << sample.position
+        << sample.calls << sample.elapsed_ms << sample.frequency_mhz
+        << static_cast<int>(sample.accepted);
     RETURN_IF_ERROR(row.run());
   }
   return {};
@@ -109,9 +114,9 @@ Result<void> add_timing(sqlite3* database, int64_t case_id, const CaseTiming& ti
     RETURN_IF_ERROR(
         add_process(database, case_id, static_cast<int>(process), timing.processes[process]));
   if (!(timing.speedup.value > 0)) return {};
-  Statement insert(database, timing.expert
-                                 ? "INSERT INTO speeds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                                 : "INSERT INTO speeds VALUES (?, ?, ?, ?, NULL, NULL, NULL, ?, ?)");
+  Statement insert(
+      database, timing.expert ? "INSERT INTO speeds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                              : "INSERT INTO speeds VALUES (?, ?, ?, ?, NULL, NULL, NULL, ?, ?)");
   const auto logs = [&](const Speedup& speedup) {
     insert << std::log(speedup.value) << std::log(speedup.interval.low)
            << std::log(speedup.interval.high);
@@ -129,7 +134,8 @@ Result<void> read_processes(sqlite3* database, int64_t evaluation_id,
                             std::map<int64_t, CaseSpeed>& speeds) {
   Statement query(
       database,
-      "SELECT t.case_id, budget, stop_reason, verdict, blocks, rejected_blocks, clock_ratio, gpu_ms,"
+      "SELECT t.case_id, budget, stop_reason, verdict, blocks, rejected_blocks, clock_ratio, "
+      "gpu_ms,"
       " wall_ms, setup_ms, warm_up_ms, refresh_ms, verify_ms, candidate_us, baseline_us,"
       " empty_call_us FROM timings t JOIN cases c ON c.id = t.case_id WHERE c.evaluation_id = ?"
       " ORDER BY t.case_id, process");
@@ -151,9 +157,7 @@ Result<void> read_processes(sqlite3* database, int64_t evaluation_id,
     speed.processes.push_back(std::move(process));
     // The mean of the processes' medians.
     const auto count = static_cast<double>(speed.processes.size());
-    const auto add = [&](double& mean, int column) {
-      mean += (query.real(column) - mean) / count;
-    };
+    const auto add = [&](double& mean, int column) { mean += (query.real(column) - mean) / count; };
     add(speed.candidate_us, 13);
     add(speed.baseline_us, 14);
     add(speed.empty_call_us, 15);

@@ -21,13 +21,13 @@ struct CaseSpeed {
     double gpu_ms = 0, wall_ms = 0, setup_ms = 0, warm_up_ms = 0, refresh_ms = 0, verify_ms = 0;
   };
   std::vector<Process> processes;
-  double candidate_us = 0;         // median time of a call
-  double baseline_us = 0;          // of naive.cu
-  double empty_call_us = 0;        // of empty kernels of the same shape
-  Speedup speedup;                 // over naive; 0: no number
-  std::optional<Speedup> expert;   // the expert's over naive
-  double limit_us = 0;             // least time by the data sheet; 0: not known
-  double reachable_us = 0;         // by `assay calibrate`; 0: not calibrated
+  double candidate_us = 0;        // median time of a call
+  double baseline_us = 0;         // of naive.cu
+  double empty_call_us = 0;       // of empty kernels of the same shape
+  Speedup speedup;                // over naive; 0: no number
+  std::optional<Speedup> expert;  // the expert's over naive
+  double limit_us = 0;            // least time by the data sheet; 0: not known
+  double reachable_us = 0;        // by `assay calibrate`; 0: not calibrated
 };
 
 /// The script that adds the tables (schema 2).

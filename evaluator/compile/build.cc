@@ -101,6 +101,9 @@ std::string StepsOutcome::printed(const std::string& step) const {
   for (const char* ending : {".out", ".err"})
     if (const auto found = files.find(step + ending); found != files.end())
       text += found->second.substr(0, kPrintedBytes - std::min(kPrintedBytes, text.size()));
+  // Compilers repeat what the source says, up to sequences that a terminal obeys.
+  for (char& c : text)
+    if ((static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == '\x7f') c = '?';
   return text;
 }
 
@@ -221,6 +224,10 @@ CompileFailure failure_from_diagnostics(const CompileRequest& request,
   failure.explanation = summary(failure.diagnostics, request.file_name);
   if (failure.explanation.empty())
     failure.explanation = "the compiler failed: " + failure.log.substr(0, 1000);
+  if (failure.log.find("File size limit exceeded") != std::string::npos) {
+    failure.reason = "compiler_limits";
+    failure.explanation = "what the compiler makes of the source is larger than a file may be";
+  }
   for (const std::string_view phrase :
        {"nested depth", "template instantiation depth", "excessive recursion", "uses too much",
         "constexpr evaluation operation count", "constexpr loop iteration"})

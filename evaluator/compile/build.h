@@ -80,9 +80,8 @@ CompileFailure failure_from_diagnostics(const CompileRequest& request,
 /// PTX names the candidate's file by its path in the sandbox; afterwards it is `file_name` alone.
 void shorten_file_names(std::string& ptx, const std::string& file_name);
 
-/// nvcc's own pipeline, device and host pass in parallel: takes every source that nvcc takes. When
-/// the sandbox denies one of CUDA's own headers, a second attempt is made.
-Result<BuildProduct> build_with_nvcc(const BuildContext& context, const CompileRequest& request,
-                                     int attempt = 1);
+/// nvcc's own pipeline, device and host pass in parallel: takes every source that nvcc takes. A
+/// header of CUDA's that not everyone may read is Error{sandbox}.
+Result<BuildProduct> build_with_nvcc(const BuildContext& context, const CompileRequest& request);
 
 }  // namespace assay

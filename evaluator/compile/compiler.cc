@@ -41,7 +41,7 @@ namespace assay {
 namespace {
 
 // Changes whenever the same source would compile to something else.
-constexpr const char* kVersion = "2";
+constexpr const char* kVersion = "3";
 
 bool valid_arch(const std::string& arch) {
   if (!arch.starts_with("sm_") || arch.size() < 5 || arch.size() > 7) return false;

@@ -152,8 +152,7 @@ CompileFailure failure_of(const StepsOutcome& outcome, const CompileRequest& req
 
 }  // namespace
 
-Result<BuildProduct> build_with_nvcc(const BuildContext& context, const CompileRequest& request,
-                                     int attempt) {
+Result<BuildProduct> build_with_nvcc(const BuildContext& context, const CompileRequest& request) {
   const Names names(request.file_name);
   const std::vector<Step> steps = make_steps(context, request, names);
   const std::string line_one = fmt::format("#line 1 \"{}\"\n", request.file_name);
@@ -171,13 +170,10 @@ Result<BuildProduct> build_with_nvcc(const BuildContext& context, const CompileR
   if (product.failure) return product;
   auto diagnostics = collect_diagnostics(outcome, request);
   const std::optional<UnopenedInclude> unopened = unopened_include(diagnostics);
-  if (unopened && denied_header(*unopened, context.toolchain)) {
-    if (attempt == 1) return build_with_nvcc(context, request, attempt + 1);
-    // The text of a diagnostic may be the candidate's: only a look at the file decides.
-    if (!readable_by_all(unopened->name))
-      return Error{ErrorKind::sandbox, fmt::format("{}: {}; every user must be able to read it",
-                                                   unopened->name, unopened->reason)};
-  }
+  // The text of a diagnostic may be the candidate's: only a look at the file decides.
+  if (unopened && denied_header(*unopened, context.toolchain) && !readable_by_all(unopened->name))
+    return Error{ErrorKind::sandbox, fmt::format("{}: {}; every user must be able to read it",
+                                                 unopened->name, unopened->reason)};
   product.failure = include_failure(context, outcome, names, unopened);
   if (product.failure) return product;
   const bool complete = std::all_of(steps.begin(), steps.end(),

@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -54,6 +55,15 @@ namespace {
 using Program = struct _nvrtcProgram*;
 
 /// The few functions of NVRTC that are needed. All return 0 on success.
+/// NVRTC asks for its second library by name alone, which the system's linker knows only where a
+/// toolkit is installed as a whole; one of that name which is loaded already is taken.
+void load_builtins(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+    if (entry.path().filename().string().starts_with("libnvrtc-builtins.so."))
+      dlopen(entry.path().c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
 struct Nvrtc {
   int (*create)(Program*, const char* source, const char* name, int headers,
                 const char* const* contents, const char* const* names) = nullptr;
@@ -66,6 +76,7 @@ struct Nvrtc {
 
   bool load(const char* library) {
     heap_awaited = true;
+    load_builtins(std::filesystem::path(library).parent_path());
     void* handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
       std::fprintf(stderr, "assay-nvrtc: %s\n", dlerror());

@@ -1,16 +1,15 @@
 #include "evaluator/compile/ptx_header.h"
 
-#include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
-#include <memory>
 #include <set>
+
+#include "base/demangle.h"
 
 namespace assay {
 namespace {
@@ -324,21 +323,6 @@ uint32_t figure_before(std::string_view line, std::string_view unit) {
 }  // namespace
 
 Result<PtxHeader> parse_ptx_header(std::string_view ptx) { return Parser(ptx).parse(); }
-
-std::string demangled_name(const std::string& symbol) {
-  // Substitutions let a short symbol expand exponentially; each can at most double the text.
-  constexpr size_t kMaximumLength = 1000;
-  constexpr long kMaximumSubstitutions = 20;
-  if (!symbol.starts_with("_Z") || symbol.size() > kMaximumLength ||
-      std::count(symbol.begin(), symbol.end(), 'S') +
-              std::count(symbol.begin(), symbol.end(), 'T') >
-          kMaximumSubstitutions)
-    return symbol;
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> text(
-      abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status), &std::free);
-  return status == 0 && text ? std::string(text.get()) : symbol;
-}
 
 void add_resource_usage(std::string_view log, std::vector<Kernel>& kernels) {
   std::map<std::string_view, Kernel*> by_name;

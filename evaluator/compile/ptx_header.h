@@ -21,10 +21,6 @@ struct PtxHeader {
 /// was not understood. The text may come from anywhere: counts and sizes are bounded.
 Result<PtxHeader> parse_ptx_header(std::string_view ptx);
 
-/// The C++ name behind a symbol, or the symbol itself where it is none, very long, or would
-/// expand to a very long one.
-std::string demangled_name(const std::string& symbol);
-
 /// Adds what `ptxas -v` printed (registers, spills, stack, static shared memory) to the kernels it
 /// names; anything else in `log` is ignored.
 void add_resource_usage(std::string_view log, std::vector<Kernel>& kernels);

@@ -1,26 +1,16 @@
 #include "evaluator/compile/ptx_names.h"
 
-#include <cxxabi.h>
-
 #include <algorithm>
 #include <cctype>
-#include <cstdlib>
 #include <map>
-#include <memory>
 #include <set>
 #include <unordered_map>
 
+#include "base/demangle.h"
 #include "evaluator/compile/ptx_header.h"
 
 namespace assay {
 namespace {
-
-std::string demangle(const std::string& symbol) {
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> text(
-      abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status), &std::free);
-  return status == 0 && text ? std::string(text.get()) : symbol;
-}
 
 /// NVIDIA's compilers put variables of internal linkage into a namespace _INTERNAL_<module>, which
 /// stands in the symbol behind its length: "39_INTERNAL_...". What the source says is without it.
@@ -34,7 +24,7 @@ std::string meaning_of(std::string symbol) {
       length = length * 10 + static_cast<size_t>(symbol[i] - '0');
     if (digits < at && length <= symbol.size() - at) symbol.erase(digits, at - digits + length);
   }
-  return demangle(symbol);
+  return demangled_name(symbol);
 }
 
 std::string_view take_line(std::string_view& text) {
@@ -134,7 +124,7 @@ std::vector<std::string> instantiations(const std::vector<std::string>& kernels)
   constexpr std::string_view kAnonymous = "(anonymous namespace)::";
   std::vector<std::string> expressions;
   for (const std::string& symbol : kernels) {
-    std::string name = demangle(symbol);
+    std::string name = demangled_name(symbol);
     if (name == symbol || name.find('<') == std::string::npos) continue;
     for (size_t at = name.find(kAnonymous); at != std::string::npos; at = name.find(kAnonymous))
       name.erase(at, kAnonymous.size());

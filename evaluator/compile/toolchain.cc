@@ -123,7 +123,11 @@ Result<Toolchain> open_toolchain(const fs::path& root) {
         require(toolchain.runtime, {"lib64/libcudart.so.13", "lib/libcudart.so.13",
                                     "targets/x86_64-linux/lib/libcudart.so.13"})})
     if (!missing.empty()) return Error{ErrorKind::not_found, missing};
-  if (!fs::exists(toolchain.include / "cuda_runtime.h") || !fs::exists(toolchain.include / "cccl"))
+  // A folder of links to the headers would do, but g++ names some by their own path in its lists of
+  // what was included (the shorter one counts): only the folder that holds them names all alike.
+  const fs::path header = fs::canonical(toolchain.include / "cuda_runtime.h", error);
+  if (!error) toolchain.include = header.parent_path();
+  if (error || !fs::exists(toolchain.include / "cccl"))
     return Error{ErrorKind::not_found,
                  fmt::format("{}: cuda_runtime.h or cccl/ is missing", toolchain.include.string())};
   toolchain.nvrtc = first_of(toolchain.root, {"lib64/libnvrtc.so.13", "lib/libnvrtc.so.13",

@@ -57,8 +57,9 @@ struct LaunchStatistics {
 };
 
 struct RunOptions {
-  /// Lane-instructions after which a plan is ended as `timeout` (virtual device).
-  uint64_t instruction_budget = uint64_t{200} * 1000 * 1000 * 1000;
+  /// Instructions after which a plan is ended as `timeout` (virtual device), each counted for all
+  /// 32 lanes of its warp. The default takes two cores about half a minute.
+  uint64_t instruction_budget = uint64_t{20} * 1000 * 1000 * 1000;
   double deadline_seconds = 60;  // wall time of one replay
   /// Order in which blocks and warps run (virtual device): 0 natural; others permute.
   uint32_t schedule_seed = 0;
@@ -101,7 +102,7 @@ struct StopwatchSetup {
   BoundCase bound;
   TimedPlan baseline;
   TimedPlan candidate;
-  double burst_ms = 2.5;          // aimed at; decides how many slots there are
+  double burst_ms = 2.5;         // aimed at; decides how many slots there are
   double deadline_seconds = 10;  // of one burst
   uint64_t seed = 0;             // secret
   bool hash_every_burst = true;  // look for changed inputs; else only where outputs are verified

@@ -20,14 +20,32 @@ uint64_t scatter(uint64_t value) {
   return value ^ (value >> 31);
 }
 
+/// Every start has two fixed bits at the bottom of its bytes 1 to 5, the upper of them the mark.
+constexpr uint64_t kMarkedBits = 0x0303'0303'0300;
+constexpr uint64_t kMark = 0x0202'0202'0200;
+/// The other bits of bytes 1 and 2, which are drawn.
+constexpr uint64_t kDrawnBits = 0xfc'fc00;
+
+/// The lowest start from `address` on.
+uint64_t next_start(uint64_t address, bool mark) {
+  const uint64_t fixed = kAlignment | (mark ? kMark : 0);
+  address = (address + kAlignment - 1) / kAlignment * kAlignment;
+  while ((address & kMarkedBits) != fixed) {
+    // Up to where the highest wrong byte is right, from where the bytes below start again.
+    unsigned shift = 40;
+    while (((address ^ fixed) & kMarkedBits) >> shift == 0) shift -= 8;
+    const uint64_t step = ((fixed >> shift) - (address >> shift)) & 3;
+    address = ((address >> shift) + step) << shift;
+  }
+  return address;
+}
+
 }  // namespace
 
 uint64_t AddressSpace::place(uint64_t bytes) {
   uint64_t start = 0;
   if (next_ < kLastAddress && bytes < kLastAddress - next_) {
-    // An odd multiple of the alignment somewhere in the next MiB.
-    const uint64_t units = (scatter(next_ + starts_.size()) & 0xfff) | 1;
-    start = next_ / (2 * kAlignment) * (2 * kAlignment) + kGap + units * kAlignment;
+    start = next_start(next_ + kGap, mark_) | (scatter(next_ + starts_.size()) & kDrawnBits);
     next_ = start + bytes + kGap;
     if (next_ >= kLastAddress) start = 0;
   }

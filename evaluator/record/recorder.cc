@@ -87,8 +87,8 @@ Setup make_setup(const Artifact& artifact, const BoundCase& bound, const DeviceI
   return setup;
 }
 
-/// Secrets of the two recordings: bases in different halves of the range, so that no fake address
-/// of one is an address of the other, and clocks some days apart.
+/// Secrets of the two recordings: bases of different marks at both ends of the range, so that no
+/// fake address of one is an address of the other, and clocks some days apart.
 std::array<Setup, 2> make_setups(const Artifact& artifact, const BoundCase& bound,
                                  const DeviceInfo& target) {
   std::random_device random;
@@ -98,8 +98,9 @@ std::array<Setup, 2> make_setups(const Artifact& artifact, const BoundCase& boun
   std::array<Setup, 2> setups;
   setups.fill(make_setup(artifact, bound, target));
   for (size_t i = 0; i < setups.size(); ++i) {
-    const uint64_t half = recording::kBaseSpan / 2;
-    setups[i].base = recording::kFirstAddress + i * half + below(half / 2);
+    const uint64_t part = recording::kBaseSpan / 8;
+    setups[i].base = recording::kFirstAddress + i * 6 * part + below(part);
+    setups[i].base = (setups[i].base & ~recording::kBaseMark) | i;
     setups[i].clock_shift_s = static_cast<int64_t>((i + 1) * 86'400 * 30 + below(86'400));
   }
   return setups;
@@ -206,6 +207,10 @@ RecordFailure explain_end(const sandbox::Outcome& outcome) {
   using sandbox::Exit;
   switch (outcome.exit) {
     case Exit::exited:
+      if (outcome.code == recording::kUnwritableStatus)
+        return failure("exit",
+                       "solve() left no room in its folder for the recording, or ended the process "
+                       "instead of returning");
       return failure("exit", fmt::format("solve() ended the process with status {} instead of "
                                          "returning",
                                          outcome.code));

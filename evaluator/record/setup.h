@@ -31,4 +31,7 @@ inline constexpr const char* kRequestFile = "request.json";
 inline constexpr const char* kPlanFile = "plan.json";   // the plan, with raw addresses inside
 inline constexpr const char* kFailureFile = "failure";  // reason, line feed, explanation
 
+/// The recorder's exit status when it could write neither plan nor failure.
+inline constexpr int kUnwritableStatus = 3;
+
 }  // namespace assay::recording

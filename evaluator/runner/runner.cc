@@ -23,6 +23,7 @@
 #include <algorithm>
 
 #include "evaluator/runner/messages.h"
+#include "evaluator/runner/neighbours.h"
 #include "evaluator/runner/timing_messages.h"
 
 namespace assay {
@@ -128,10 +129,11 @@ Result<TimingReport> Runner::time(const TimeJob& job, bool fresh) {
   json request = time_job_message(job);
   request["type"] = "time";
   const Deadline deadline = deadline_in(30 * job.budget.cap_seconds + options_.overhead_seconds);
-  ASSIGN_OR_RETURN(const json reply, ask({job.baseline, job.candidate}, std::move(request),
-                                         deadline, kReportBytes));
+  ASSIGN_OR_RETURN(const json reply,
+                   ask({job.baseline, job.candidate}, std::move(request), deadline, kReportBytes));
   Result<TimingReport> report = parse_timing(reply.value("timing", json()));
   if (!report.ok()) return nonsense(report.error());
+  report->neighbours = describe(neighbours(info_.uuid));
   return report;
 }
 

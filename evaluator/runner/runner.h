@@ -66,8 +66,8 @@ class Runner {
 class RunnerPool {
  public:
   /// `devices`: "virtual" (then `count` runners share its cores), "cuda:N", several of those with
-  /// commas, or "cuda", every GPU of this machine; a GPU has one runner. Errors: as Runner::start();
-  /// usage where the GPUs are not all of one kind.
+  /// commas, or "cuda", every GPU of this machine; a GPU has one runner. Errors: as
+  /// Runner::start(); usage where the GPUs are not all of one kind.
   static Result<std::unique_ptr<RunnerPool>> create(const std::string& devices, int count,
                                                     const RunnerOptions& options);
   /// Of the first device.

@@ -41,8 +41,8 @@ TimingBudget budget_from(const json& value) {
 }
 
 json call_json(const CallTime& time) {
-  return json::array({time.median_us, time.low_quartile_us, time.high_quartile_us, time.min_us,
-                      time.calls});
+  return json::array(
+      {time.median_us, time.low_quartile_us, time.high_quartile_us, time.min_us, time.calls});
 }
 
 CallTime call_from(const json& value) {
@@ -58,7 +58,7 @@ json sample_json(const TimingSample& sample) {
 TimingSample sample_from(const json& value) {
   TimingSample sample;
   const auto side = count_of<uint32_t>(value.at(0));
-  if (side > static_cast<uint32_t>(Side::empty)) throw std::runtime_error("an unknown side");
+  if (side > static_cast<uint32_t>(Side::ruler)) throw std::runtime_error("an unknown side");
   sample.side = static_cast<Side>(side);
   sample.block = count_of<uint32_t>(value.at(1));
   sample.position = count_of<uint32_t>(value.at(2));
@@ -71,17 +71,14 @@ TimingSample sample_from(const json& value) {
 
 TimingReport report_from(const json& value) {
   TimingReport report;
-  const auto text = [&](const char* key) {
-    return presentable(value.at(key).get<std::string>());
-  };
+  const auto text = [&](const char* key) { return presentable(value.at(key).get<std::string>()); };
   report.budget = text("budget");
   report.candidate = call_from(value.at("candidate"));
   report.baseline = call_from(value.at("baseline"));
   report.empty_call_us = amount_of(value.at("empty_call_us"));
   report.speedup = amount_of(value.at("speedup"));
   report.speedup_interval = {amount_of(value.at("low")), amount_of(value.at("high"))};
-  if (report.speedup_interval.low > report.speedup ||
-      report.speedup > report.speedup_interval.high)
+  if (report.speedup_interval.low > report.speedup || report.speedup > report.speedup_interval.high)
     throw std::runtime_error("a speedup is outside its interval");
   report.autocorrelation = number_of(value.at("autocorrelation"));
   report.blocks = count_of<uint32_t>(value.at("blocks"));
@@ -89,9 +86,8 @@ TimingReport report_from(const json& value) {
   report.stop_reason = text("stop_reason");
   report.verdict = text("verdict");
   if (const json& violation = value.at("violation"); !violation.is_null())
-    report.violation =
-        TimingViolation{presentable(violation.at("reason").get<std::string>()),
-                        presentable(violation.at("explanation").get<std::string>())};
+    report.violation = TimingViolation{presentable(violation.at("reason").get<std::string>()),
+                                       presentable(violation.at("explanation").get<std::string>())};
   for (const json& sample : array_of(value.at("samples")))
     report.samples.push_back(sample_from(sample));
   report.gpu_ms = amount_of(value.at("gpu_ms"));

@@ -16,12 +16,13 @@
 // and then the honest, wider interval is the result. Two kernels may load the power supply
 // differently and so run at different clocks; that is theirs, and recorded. A block whose ratio of
 // clocks is more than 1 % from the median of all blocks was disturbed: it is rejected and kept in
-// the record. Above 30 % rejected there is no number.
+// the record. So is one during which the ruler, a kernel of ours, took 2 % more or fewer cycles
+// than usual: somebody else was on the device. Above 30 % rejected there is no number.
 //
 // A candidate's burst that precedes the baseline's on the same generation is compared in full after
 // it. Violations end the measurement at once: a time without right outputs is no time.
 //
-// Protocol and constants: see docs/design.md, section 5.
+// Why it is so: docs/timing.md.
 #include "evaluator/timing/protocol.h"
 
 #include <algorithm>
@@ -37,6 +38,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr uint32_t kMaxCalls = 2000;
 constexpr double kMaxClockDifference = 0.01;
+constexpr double kMaxRulerDifference = 0.02;
+constexpr uint32_t kBlocksPerRuler = 8;
 constexpr double kMaxRejected = 0.3;
 
 double milliseconds_since(Clock::time_point start) {
@@ -102,7 +105,7 @@ class Measurement {
       calls(Side::baseline) = calls(Side::candidate) =
           std::max(1u, std::min(calls(Side::baseline), calls(Side::candidate)));
     calls(Side::empty) = calls(Side::candidate);
-    for (const Side side : {Side::baseline, Side::candidate, Side::empty})
+    for (const Side side : {Side::baseline, Side::candidate, Side::empty, Side::ruler})
       RETURN_IF_ERROR(stopwatch_.set_calls(side, calls(side)));
     return {};
   }
@@ -157,10 +160,7 @@ class Measurement {
       RETURN_IF_ERROR(verify(order, position, generation));
       if (report_.violation) return {};
     }
-    if (report_.blocks % 8 == 0) {
-      ASSIGN_OR_RETURN(const Burst empty, burst(Side::empty, next_generation_++));
-      empty_us_.push_back(1e3 * empty.elapsed_ms / calls(Side::empty));
-    }
+    if (report_.blocks % kBlocksPerRuler == 0) RETURN_IF_ERROR(reference());
     ++report_.blocks;
     const bool measured = frequency[0] > 0 && frequency[1] > 0;
     blocks_.push_back({std::log(sum_ms[0] / sum_ms[1]),
@@ -169,7 +169,25 @@ class Measurement {
     return {};
   }
 
-  /// Judges all blocks again by the median of their ratios of clocks.
+  /// What a call costs that does nothing, and whether the device is ours alone.
+  Result<void> reference() {
+    ASSIGN_OR_RETURN(const Burst empty, burst(Side::empty, next_generation_++));
+    empty_us_.push_back(1e3 * empty.elapsed_ms / calls(Side::empty));
+    ASSIGN_OR_RETURN(const Burst ruler, burst(Side::ruler, next_generation_++));
+    report_.samples.push_back(
+        {Side::ruler, report_.blocks, 4, 1, ruler.elapsed_ms, ruler.frequency_mhz, true});
+    ruler_cycles_.push_back(ruler.elapsed_ms * std::max(ruler.frequency_mhz, 1.0));
+    return {};
+  }
+
+  /// Whether the ruler that belongs to block number `block` was as usual, as far as three can tell.
+  bool undisturbed(size_t block) const {
+    if (ruler_cycles_.size() < 3) return true;
+    const double usual = statistics::median(ruler_cycles_);
+    return std::abs(ruler_cycles_[block / kBlocksPerRuler] - usual) <= kMaxRulerDifference * usual;
+  }
+
+  /// Judges all blocks again by the median of their ratios of clocks, and by their rulers.
   void reject_disturbed() {
     std::vector<double> clocks;
     for (const Block& block : blocks_) clocks.push_back(block.log_clock_ratio);
@@ -178,8 +196,10 @@ class Measurement {
     report_.rejected_blocks = 0;
     log_ratios_.clear();
     log_cycle_ratios_.clear();
-    for (Block& block : blocks_) {
-      block.accepted = std::abs(block.log_clock_ratio - usual) <= kMaxClockDifference;
+    for (size_t number = 0; number < blocks_.size(); ++number) {
+      Block& block = blocks_[number];
+      block.accepted =
+          std::abs(block.log_clock_ratio - usual) <= kMaxClockDifference && undisturbed(number);
       for (size_t i = block.first_sample; i < block.first_sample + 4; ++i)
         report_.samples[i].accepted = block.accepted;
       if (!block.accepted) {
@@ -284,7 +304,7 @@ class Measurement {
   std::mt19937_64 random_;
   TimingReport report_;
   uint32_t next_generation_ = 1;
-  std::array<uint32_t, 3> calls_{1, 1, 1};
+  std::array<uint32_t, 4> calls_{1, 1, 1, 1};
   std::array<double, 2> call_ms_{};
   struct Block {
     double log_ratio;        // of the sides' times
@@ -296,6 +316,7 @@ class Measurement {
   std::vector<double> log_ratios_;  // of accepted blocks
   std::vector<double> log_cycle_ratios_;
   std::vector<double> empty_us_;
+  std::vector<double> ruler_cycles_;  // one for every kBlocksPerRuler blocks
 };
 
 }  // namespace

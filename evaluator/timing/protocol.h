@@ -18,7 +18,7 @@ namespace assay {
 struct TimingSample {
   Side side = Side::baseline;
   uint32_t block = 0;
-  uint32_t position = 0;  // in its block, 0..3
+  uint32_t position = 0;  // in its block, 0..3; 4: after it
   uint32_t calls = 0;
   double elapsed_ms = 0;
   double frequency_mhz = 0;
@@ -44,17 +44,18 @@ struct TimingReport {
   double autocorrelation = 0;             // lag 1, of the blocks' log ratios
   uint32_t blocks = 0;
   uint32_t rejected_blocks = 0;
-  double clock_ratio = 0;  // of the candidate's clock to the baseline's, median; 0: not measured
+  double clock_ratio = 0;   // of the candidate's clock to the baseline's, median; 0: not measured
   std::string stop_reason;  // "interval", "budget", "unstable", "violation"
   std::string verdict;      // "faster", "slower", "same", "unsure", "unstable"
   std::optional<TimingViolation> violation;
   std::vector<TimingSample> samples;  // raw, in the order they were taken
   double gpu_ms = 0;                  // timed work
   double wall_ms = 0;
-  double setup_ms = 0;    // of wall_ms: loading, memory
-  double warm_up_ms = 0;  // of wall_ms
-  double refresh_ms = 0;  // of wall_ms: inputs, poison, eviction before bursts
-  double verify_ms = 0;   // of wall_ms: comparing timed outputs
+  double setup_ms = 0;     // of wall_ms: loading, memory
+  double warm_up_ms = 0;   // of wall_ms
+  double refresh_ms = 0;   // of wall_ms: inputs, poison, eviction before bursts
+  double verify_ms = 0;    // of wall_ms: comparing timed outputs
+  std::string neighbours;  // other processes on the device meanwhile, for people; empty: none seen
 };
 
 /// Measures. `seed` decides the order of blocks and the generations of inputs. An Error is trouble

@@ -9,7 +9,9 @@
 
 namespace assay {
 
-enum class Side : uint8_t { baseline, candidate, empty };
+/// empty: the candidate's launches with a kernel that does nothing. ruler: work of ours whose
+/// clock cycles are always the same on a device that is left alone.
+enum class Side : uint8_t { baseline, candidate, empty, ruler };
 
 /// Evidence that timed work was not what it should be. Any one voids all timings of the case.
 struct TimingViolation {

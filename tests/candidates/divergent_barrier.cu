@@ -1,6 +1,7 @@
 // task: vector-add
 // expect: runtime_fault
 // reason: divergent_barrier
+// cuda: timeout kernel_time
 // Some warps wait at one barrier and the others at another number of barriers.
 __global__ void add(const float* a, const float* b, float* c, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;

@@ -2,6 +2,7 @@
 // expect: nondeterministic
 // reason: shared_race
 // case: tiles
+// cuda: correct
 // Fills the next tiles while other warps still read the last ones.
 #include <cuda_fp16.h>
 

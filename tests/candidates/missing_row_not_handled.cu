@@ -3,6 +3,7 @@
 // reason: illegal_address
 // says: table
 // case: missing
+// cuda: wrong_output mismatch
 // Takes -1 for a row of the table, the one before the first.
 __global__ void gather(const float* table, const long long* index, float* y, int cols) {
   for (int c = threadIdx.x; c < cols; c += blockDim.x)

@@ -2,6 +2,7 @@
 // expect: runtime_fault
 // reason: illegal_address
 // case: ragged
+// cuda: tampered red_zone | runtime_fault illegal_address
 // No bounds check: the last block reads and writes past the end.
 __global__ void add(const float* a, const float* b, float* c, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;

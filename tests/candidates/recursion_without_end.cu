@@ -1,6 +1,7 @@
 // task: prefix-sum
 // expect: runtime_fault
 // reason: stack_overflow
+// cuda: runtime_fault illegal_address
 // A device function that calls itself and never stops.
 __device__ __noinline__ int sum_up_to(const int* x, int i) {
   volatile int here = x[i];

@@ -2,6 +2,7 @@
 // expect: runtime_fault
 // reason: illegal_address
 // case: ragged
+// cuda: tampered red_zone | runtime_fault illegal_address
 // Tiles without a check at the edges; right only where all sizes are multiples of 16.
 #include <cuda_fp16.h>
 

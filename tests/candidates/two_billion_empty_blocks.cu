@@ -1,6 +1,7 @@
 // task: vector-add
 // expect: timeout
 // reason: kernel_time
+// cuda: correct | timeout kernel_time
 // As many blocks as a grid can have, each of one thread that does nothing.
 __global__ void nothing() {}
 

@@ -3,6 +3,7 @@
 // reason: illegal_address
 // says: counts
 // case: outside
+// cuda: tampered red_zone
 // Does not check values below 0 and counts them before the first bin.
 __global__ void count(const int* values, int* counts, int n, int bins) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;

@@ -2,6 +2,7 @@
 // expect: runtime_fault
 // reason: illegal_address
 // says: tensor c
+// cuda: tampered red_zone
 // i <= n where i < n was meant, but only for the store.
 __global__ void add(const float* a, const float* b, float* c, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;

@@ -67,7 +67,7 @@ check html 0 'report.html' "$assay" report run refined --html report.html
 check no-run 2 'no run directory' "$assay" report answers
 check compare 0 'A 1, B 0' "$assay" compare run@reference:naive run@file:answers
 check compare-which 2 'several agents' "$assay" compare run run
-check export 0 '"reward":0.0' "$assay" export --rl run --reward correct-1
+check export 0 '"reward":0.0' "$assay" export --rl run --reward correct
 check retry 0 '0 samples to do again' "$assay" retry run
 check fatal-api 3 'redirects' python3 - "$assay" <<'PY'
 import http.server, os, subprocess, sys, threading

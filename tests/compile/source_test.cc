@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/demangle.h"
 #include "base/install.h"
 #include "evaluator/compile/fast_build.h"
 #include "evaluator/compile/ptx_header.h"

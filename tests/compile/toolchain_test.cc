@@ -39,6 +39,20 @@ TEST(ToolchainTest, FindsTheLayoutOfTheWheels) {
   EXPECT_EQ(toolchain->nvrtc.filename(), "libnvrtc.so.13");
 }
 
+TEST(ToolchainTest, FollowsLinkedHeadersToTheFolderThatHoldsThem) {
+  const auto folder = TemporaryFolder::create("toolkit");
+  make_toolkit(folder->path() / "real", "13.0.88");
+  const fs::path linked = folder->path() / "linked";
+  make_toolkit(linked, "13.0.88");
+  fs::remove_all(linked / "include");
+  fs::create_directory(linked / "include");
+  for (const char* name : {"cuda_runtime.h", "cccl"})
+    fs::create_symlink(folder->path() / "real/include" / name, linked / "include" / name);
+  const auto toolchain = open_toolchain(linked);
+  ASSERT_TRUE(toolchain.ok()) << toolchain.error().message;
+  EXPECT_EQ(toolchain->include, fs::canonical(folder->path() / "real/include"));
+}
+
 TEST(ToolchainTest, NamesWhatIsMissing) {
   const auto folder = TemporaryFolder::create("toolkit");
   make_toolkit(folder->path(), "13.0.88");

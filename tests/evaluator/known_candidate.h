@@ -18,6 +18,15 @@ struct Known {
   std::string only_case;
   std::string gap;  // why the verdict is known to be another one for now
   std::string source;
+  /// What hardware, which sees less, may make of it instead: "outcome reason", several with " | ".
+  std::string on_gpu;
+
+  /// Whether "outcome reason" (or "correct") is as it should be on a GPU.
+  bool allows_on_gpu(const std::string& verdict) const {
+    const std::string usual = reason.empty() ? expect : expect + " " + reason;
+    const std::string allowed = " | " + (on_gpu.empty() ? usual : on_gpu) + " | ";
+    return allowed.find(" | " + verdict + " | ") != std::string::npos;
+  }
 };
 
 /// Reads the header lines "// key: value" at the top of a candidate.
@@ -37,6 +46,7 @@ inline Known read_known(const std::filesystem::path& path) {
     if (key == "says") known.says = value;
     if (key == "case") known.only_case = value;
     if (key == "gap") known.gap = value;
+    if (key == "cuda") known.on_gpu = value;
   }
   return known;
 }

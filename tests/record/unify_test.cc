@@ -12,7 +12,7 @@
 namespace assay::recording {
 namespace {
 
-constexpr uint64_t kBases[2] = {kFirstAddress + 0x123456789, kFirstAddress + (kBaseSpan >> 1) + 77};
+constexpr uint64_t kBases[2] = {kFirstAddress + 0x123456789, kFirstAddress + (kBaseSpan >> 1) + 76};
 
 TEST(AddressSpace, AlignsAllocationsToExactly256Bytes) {
   AddressSpace space(kBases[0]);
@@ -20,6 +20,17 @@ TEST(AddressSpace, AlignsAllocationsToExactly256Bytes) {
     const uint64_t address = space.place(1000 + i);
     EXPECT_EQ(address % 512, 256u);
     EXPECT_TRUE(is_fake(address));
+  }
+}
+
+RC_GTEST_PROP(AddressSpace, PointersOfDifferentMarksDifferInEveryByte, ()) {
+  AddressSpace first(kFirstAddress + 2 * *rc::gen::inRange<uint64_t>(0, kBaseSpan / 4));
+  AddressSpace second(kFirstAddress + 2 * *rc::gen::inRange<uint64_t>(0, kBaseSpan / 4) + 1);
+  for (int i = 0; i < 20; ++i) {
+    const auto bytes = *rc::gen::inRange<uint64_t>(0, uint64_t{1} << 34);
+    const uint64_t offset = *rc::gen::inRange<uint64_t>(0, bytes + 1);
+    const uint64_t difference = (first.place(bytes) + offset) ^ (second.place(bytes) + offset);
+    for (int byte = 1; byte <= 5; ++byte) RC_ASSERT((difference >> (8 * byte) & 0xff) != 0);
   }
 }
 

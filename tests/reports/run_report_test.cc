@@ -218,14 +218,14 @@ TEST_F(RunPageTest, ExportsRewardsAndMasksWhatIsNotKnown) {
   std::vector<nlohmann::json> lines;
   const auto keep = [&](const std::string& line) { lines.push_back(nlohmann::json::parse(line)); };
   ExportOptions options;
-  options.reward = "correct-1";
+  options.reward = "correct";
   ASSERT_EQ(*export_rl(*store_, runs_, options, keep), 3);
   EXPECT_EQ(lines[0]["reward"], 1.0);
   EXPECT_EQ(lines[2]["reward"], 0.0);
   EXPECT_EQ(lines[0]["prompt"][0]["role"], "system");
   EXPECT_EQ(lines[0]["completion"], "answer </script><script>window.hacked = 1</script> // fast");
   lines.clear();
-  options.reward = "kevin-1";
+  options.reward = "kevin32b";
   options.format = "chat";
   ASSERT_TRUE(export_rl(*store_, runs_, options, keep).ok());
   EXPECT_TRUE(lines[0]["reward"].is_null());  // correct, but its speed was not measured
@@ -233,17 +233,9 @@ TEST_F(RunPageTest, ExportsRewardsAndMasksWhatIsNotKnown) {
   EXPECT_EQ(lines[0]["completion"][0]["role"], "assistant");
   options.format = "csv";
   EXPECT_FALSE(export_rl(*store_, runs_, options, keep).ok());
-  EXPECT_FALSE(export_rl(*store_, runs_, {"assay", "kevn-1", 0.4}, keep).ok());
-}
-
-TEST(RewardTest, FormulasAreThePublishedOnes) {
-  Speed speed;
-  speed.speedup = 2;
-  EXPECT_DOUBLE_EQ(*find_reward("kevin-1")->reward(Outcome::correct, speed), 2.3);
-  EXPECT_DOUBLE_EQ(*find_reward("kevin-1")->reward(Outcome::timeout, speed), 0);
-  EXPECT_DOUBLE_EQ(*find_reward("log-speedup-1")->reward(Outcome::correct, speed),
-                   1 + std::log(2.0));
-  EXPECT_FALSE(find_reward("correct-1")->reward(Outcome::harness_error, speed));
+  options.format = "assay";
+  options.reward = "kevn32b";
+  EXPECT_FALSE(export_rl(*store_, runs_, options, keep).ok());
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ class FakeStopwatch : public Stopwatch {
   double drift_per_burst = 0;
   double frequency_mhz = 1980;
   double candidate_frequency_factor = 1;
-  int disturbed_every = 0;  // so many candidate bursts, one at a lower clock; 0: none
+  int ruler_disturbed_every = 0;  // so many rulers, one that takes 10 % more cycles; 0: none
+  int disturbed_every = 0;        // so many candidate bursts, one at a lower clock; 0: none
   uint32_t memory_calls = 4096;
   std::optional<TimingViolation> violation;
 
@@ -43,6 +44,12 @@ class FakeStopwatch : public Stopwatch {
     if (side == Side::candidate && disturbed_every > 0 && bursts_ % disturbed_every == 0)
       clock *= 0.9;
     Burst burst;
+    if (side == Side::ruler) {
+      const bool disturbed = ruler_disturbed_every > 0 && ++rulers_ % ruler_disturbed_every == 0;
+      burst.elapsed_ms = disturbed ? 0.044 : 0.04;
+      burst.frequency_mhz = frequency_mhz;
+      return burst;
+    }
     burst.elapsed_ms = calls[side] * call_us * 1e-3 * factor;
     burst.frequency_mhz = frequency_mhz * clock;
     return burst;
@@ -61,13 +68,34 @@ class FakeStopwatch : public Stopwatch {
  private:
   std::mt19937_64 random_{11};
   std::normal_distribution<double> normal_;
-  int bursts_ = 0;
+  int bursts_ = 0, rulers_ = 0;
 };
 
 TimingBudget quick(const char* name) {
   TimingBudget budget = *budget_from_name(name);
   budget.warm_up_min_ms = budget.warm_up_cap_ms = 0;  // the fake has no clock to settle
   return budget;
+}
+
+TEST(Measure, RejectsBlocksWhoseRulerWasDisturbed) {
+  FakeStopwatch stopwatch;
+  stopwatch.noise = 0.05;  // long enough for some rulers
+  stopwatch.ruler_disturbed_every = 5;
+  const auto report = measure(stopwatch, quick("benchmark"), 1);
+  ASSERT_TRUE(report.ok());
+  uint32_t rulers = 0, rejected = 0;
+  for (const TimingSample& sample : report->samples) {
+    rulers += sample.side == Side::ruler;
+    rejected += sample.side == Side::candidate && !sample.accepted;
+  }
+  ASSERT_GE(rulers, 5u);
+  EXPECT_EQ(rulers, (report->blocks + 7) / 8);
+  EXPECT_GE(report->rejected_blocks, 8 * (rulers / 5) - 7);
+  EXPECT_EQ(rejected, 2 * report->rejected_blocks);
+  stopwatch.ruler_disturbed_every = 0;
+  const auto quiet = measure(stopwatch, quick("benchmark"), 2);
+  ASSERT_TRUE(quiet.ok());
+  EXPECT_EQ(quiet->rejected_blocks, 0u);
 }
 
 TEST(Measure, FindsTheSpeedupWithinItsInterval) {
@@ -133,7 +161,7 @@ TEST(Measure, SidesThatDifferMuchMakeDifferentNumbersOfCalls) {
 TEST(Measure, StopsAtTheBudgetWithItsHonestInterval) {
   FakeStopwatch stopwatch;
   stopwatch.noise = 0.2;
-  const auto report = measure(stopwatch, quick("rl"), 6);
+  const auto report = measure(stopwatch, quick("rl"), 8);
   EXPECT_EQ(report->stop_reason, "budget");
   EXPECT_GT(report->speedup_interval.half_width(), 0.015);
   EXPECT_EQ(report->verdict, "unsure");

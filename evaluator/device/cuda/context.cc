@@ -95,6 +95,7 @@ Result<std::unique_ptr<Context>> Context::create(int ordinal) {
 }
 
 Context::~Context() {
+  if (lost_) return;
   if (stream_) driver_.cuStreamDestroy_v2(stream_);
   if (context_) driver_.cuCtxDestroy_v2(context_);
 }

@@ -28,6 +28,11 @@ class Context {
   /// Waits until the stream is idle: its error, or CUDA_ERROR_NOT_READY once the deadline passed.
   CUresult wait(std::chrono::duration<double> deadline) const;
 
+  /// After work that failed or did not end. Nothing may be freed any more, because the driver would
+  /// wait for kernels that never end; the end of the process frees everything.
+  void lose() const { lost_ = true; }
+  bool lost() const { return lost_; }
+
   /// Persisting L2 off and its lines released; stack, heap and printf limits back to our values.
   Result<void> restore_limits() const;
 
@@ -38,6 +43,7 @@ class Context {
   CUcontext context_ = nullptr;
   CUstream stream_ = nullptr;
   DeviceInfo info_;
+  mutable bool lost_ = false;
 };
 
 }  // namespace assay::cuda

@@ -8,13 +8,15 @@
 // the first time it runs and again after its module was reset (module variables have new addresses
 // then). Running it means: poison the scratch, launch the graph, wait with a deadline. After an
 // error that poisons the context, or a deadline that passed, the device is not healthy any more and
-// its process must be replaced; nothing here tries to go on.
+// its process must be replaced; nothing here tries to go on, or to free what a kernel that never
+// ends may be using.
 #include "evaluator/device/cuda/device.h"
 
 #include <fmt/format.h>
 
 #include <chrono>
 #include <map>
+#include <thread>
 #include <vector>
 
 #include "evaluator/check/trusted.h"
@@ -29,6 +31,8 @@ namespace assay::cuda {
 namespace {
 
 using trusted::kRedZoneBytes;
+
+constexpr std::chrono::seconds kPatience{3};  // for memory that is being given back
 
 uint64_t rounded_up(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
 
@@ -53,6 +57,7 @@ class CudaPlan : public PreparedPlan {
   std::vector<Buffer> scratch_;         // by allocation; id 0 where it is not scratch
   std::vector<CUdeviceptr> addresses_;  // by allocation; variables are filled in by instantiate()
   std::vector<CUdeviceptr> literals_;   // by operation; 0: none
+  std::optional<Fault> refused_;        // more scratch than the device has free
   CUgraph graph_ = nullptr;
   CUgraphExec executable_ = nullptr;
   int generation_ = -1;  // of the module when the graph was made
@@ -81,7 +86,7 @@ class CudaDevice : public Device {
   }
 
   const DeviceInfo& info() const override { return context_->info(); }
-  bool healthy() const override { return healthy_; }
+  bool healthy() const override { return !context_->lost(); }
   const Driver& driver() const { return context_->driver(); }
 
   Result<Buffer> allocate(uint64_t bytes, const std::string& name) override {
@@ -89,18 +94,17 @@ class CudaDevice : public Device {
     allocated.bytes = bytes;
     allocated.name = name;
     const uint64_t whole = kRedZoneBytes + rounded_up(bytes) + kRedZoneBytes;
-    const CUresult result = driver().cuMemAlloc_v2(&allocated.base, whole);
+    const CUresult result = allocate_patiently(allocated.base, whole);
     if (result != CUDA_SUCCESS)
       return Error{ErrorKind::device, fmt::format("allocating {} bytes for {}: {}", bytes, name,
                                                   describe(driver(), result))};
-    const CUdeviceptr data = allocated.base + kRedZoneBytes;
-    RETURN_IF_ERROR(check(driver().cuMemAlloc_v2(&allocated.table, sizeof data), "allocating"));
-    RETURN_IF_ERROR(
-        check(driver().cuMemcpyHtoD_v2(allocated.table, &data, sizeof data), "uploading"));
-    const Buffer buffer{++last_id_, data, bytes};
+    const Buffer buffer{++last_id_, allocated.base + kRedZoneBytes, bytes};
     allocations_[buffer.id] = allocated;
-    RETURN_IF_ERROR(trusted_->write_red_zones(region(buffer), bytes));
-    return buffer;
+    Result<void> made = make_table(buffer);
+    if (made.ok()) made = trusted_->write_red_zones(region(buffer), bytes);
+    if (made.ok()) return buffer;
+    release(buffer);
+    return made.error();
   }
 
   void release(const Buffer& buffer) override {
@@ -143,7 +147,7 @@ class CudaDevice : public Device {
   }
   Result<std::unique_ptr<Module>> load(const Artifact& artifact) override {
     auto module = std::make_unique<CudaModule>(
-        driver(), artifact.cubin.empty() ? artifact.ptx : artifact.cubin);
+        *context_, artifact.cubin.empty() ? artifact.ptx : artifact.cubin);
     RETURN_IF_ERROR(module->load());
     return std::unique_ptr<Module>(std::move(module));
   }
@@ -163,7 +167,13 @@ class CudaDevice : public Device {
       if (allocation.kind == Allocation::Kind::argument) {
         address = arguments[allocation.index].address;
       } else if (allocation.kind == Allocation::Kind::scratch) {
-        ASSIGN_OR_RETURN(scratch, allocate(allocation.bytes, "scratch"));
+        Result<Buffer> made = allocate(allocation.bytes, "scratch");
+        if (!made.ok() && memory().free < allocation.bytes) {
+          prepared->refused_ = no_memory(allocation.bytes);
+          return std::unique_ptr<PreparedPlan>(std::move(prepared));
+        }
+        if (!made.ok()) return made.error();
+        scratch = *made;
         address = scratch.address;
       }
       prepared->scratch_.push_back(scratch);
@@ -188,6 +198,8 @@ class CudaDevice : public Device {
   Result<RunReport> run(PreparedPlan& prepared, const RunOptions& options) override {
     auto& plan = static_cast<CudaPlan&>(prepared);
     RunReport report;
+    report.fault = plan.refused_;
+    if (report.fault) return report;
     ASSIGN_OR_RETURN(report.fault, instantiate(plan));
     if (report.fault) return report;
     for (const Buffer& scratch : plan.scratch_)
@@ -202,7 +214,7 @@ class CudaDevice : public Device {
     report.elapsed_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (result == CUDA_SUCCESS) return report;
-    healthy_ = false;
+    context_->lose();
     if (result == CUDA_ERROR_NOT_READY) {
       Fault fault;
       fault.kind = Fault::Kind::timeout;
@@ -234,7 +246,7 @@ class CudaDevice : public Device {
     RETURN_IF_ERROR(settle());
     RETURN_IF_ERROR(context_->restore_limits());
     ASSIGN_OR_RETURN(std::unique_ptr<CudaStopwatch> watch,
-                     CudaStopwatch::create(*context_, *trusted_, setup, healthy_));
+                     CudaStopwatch::create(*context_, *trusted_, setup));
     return std::unique_ptr<Stopwatch>(std::move(watch));
   }
 
@@ -254,11 +266,50 @@ class CudaDevice : public Device {
     return check(driver().cuStreamSynchronize(context_->stream()), "waiting for the device");
   }
 
+  struct Memory {
+    size_t free = 0, total = 0;
+  };
+  Memory memory() const {
+    Memory memory;
+    driver().cuMemGetInfo_v2(&memory.free, &memory.total);
+    return memory;
+  }
+
+  /// A runner that was killed a moment ago may still hold its memory.
+  CUresult allocate_patiently(CUdeviceptr& base, uint64_t bytes) const {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    for (;;) {
+      const CUresult result = driver().cuMemAlloc_v2(&base, bytes);
+      if (result != CUDA_ERROR_OUT_OF_MEMORY || bytes > memory().total ||
+          std::chrono::steady_clock::now() > end)
+        return result;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+
+  Fault no_memory(uint64_t bytes) const {
+    Fault fault;
+    fault.kind = Fault::Kind::launch_failed;
+    fault.reason = "scratch_memory";
+    fault.explanation =
+        fmt::format("the candidate allocates {} MiB of scratch, the GPU has {} MiB left",
+                    bytes >> 20, memory().free >> 20);
+    return fault;
+  }
+
+  Result<void> make_table(const Buffer& buffer) {
+    CUdeviceptr& table = allocations_.at(buffer.id).table;
+    RETURN_IF_ERROR(check(driver().cuMemAlloc_v2(&table, sizeof buffer.address), "allocating"));
+    return check(driver().cuMemcpyHtoD_v2(table, &buffer.address, sizeof buffer.address),
+                 "uploading");
+  }
+
   SlotRegion region(const Buffer& buffer) const {
     return SlotRegion{allocations_.at(buffer.id).table, 0, 1, 0};
   }
 
   void free(const Allocated& allocated) const {
+    if (context_->lost()) return;
     if (allocated.base) driver().cuMemFree_v2(allocated.base);
     if (allocated.table) driver().cuMemFree_v2(allocated.table);
   }
@@ -300,10 +351,10 @@ class CudaDevice : public Device {
   std::unique_ptr<TrustedModule> trusted_;
   std::map<uint32_t, Allocated> allocations_;
   uint32_t last_id_ = 0;
-  bool healthy_ = true;
 };
 
 CudaPlan::~CudaPlan() {
+  if (!device_.healthy()) return;
   if (executable_) device_.driver().cuGraphExecDestroy(executable_);
   if (graph_) device_.driver().cuGraphDestroy(graph_);
   for (const CUdeviceptr literal : literals_)

@@ -224,18 +224,20 @@ class Capture {
 Result<void> CudaModule::load() {
   unload();
   ++generation_;
-  return expect(driver_, driver_.cuModuleLoadDataEx(&module_, image_.data(), 0, nullptr, nullptr),
+  return expect(context_.driver(),
+                context_.driver().cuModuleLoadDataEx(&module_, image_.data(), 0, nullptr, nullptr),
                 "loading the candidate's device code");
 }
 
 void CudaModule::unload() {
-  if (module_) driver_.cuModuleUnload(module_);
+  if (module_ && !context_.lost()) context_.driver().cuModuleUnload(module_);
   module_ = nullptr;
 }
 
 Result<CUfunction> CudaModule::function(const std::string& name) const {
   CUfunction function = nullptr;
-  RETURN_IF_ERROR(expect(driver_, driver_.cuModuleGetFunction(&function, module_, name.c_str()),
+  RETURN_IF_ERROR(expect(context_.driver(),
+                         context_.driver().cuModuleGetFunction(&function, module_, name.c_str()),
                          "finding a kernel"));
   return function;
 }
@@ -243,9 +245,10 @@ Result<CUfunction> CudaModule::function(const std::string& name) const {
 Result<std::pair<CUdeviceptr, size_t>> CudaModule::variable(const std::string& name) const {
   CUdeviceptr address = 0;
   size_t bytes = 0;
-  RETURN_IF_ERROR(expect(driver_,
-                         driver_.cuModuleGetGlobal_v2(&address, &bytes, module_, name.c_str()),
-                         "finding a module variable"));
+  RETURN_IF_ERROR(
+      expect(context_.driver(),
+             context_.driver().cuModuleGetGlobal_v2(&address, &bytes, module_, name.c_str()),
+             "finding a module variable"));
   return std::pair(address, bytes);
 }
 

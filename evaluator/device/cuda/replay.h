@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "evaluator/device/cuda/driver.h"
+#include "evaluator/device/cuda/context.h"
 #include "evaluator/device/device.h"
 #include "evaluator/plan/plan.h"
 
@@ -18,7 +18,8 @@ namespace assay::cuda {
 /// Loaded device code: the module and the functions and variables that plans name.
 class CudaModule : public Module {
  public:
-  CudaModule(const Driver& driver, std::string image) : driver_(driver), image_(std::move(image)) {}
+  CudaModule(const Context& context, std::string image)
+      : context_(context), image_(std::move(image)) {}
   ~CudaModule() override { unload(); }
 
   /// (Re)loads the image: module variables get their initial values.
@@ -32,7 +33,7 @@ class CudaModule : public Module {
  private:
   void unload();
 
-  const Driver& driver_;
+  const Context& context_;
   std::string image_;
   CUmodule module_ = nullptr;
   int generation_ = 0;

@@ -97,6 +97,7 @@ Result<std::unique_ptr<Slots>> Slots::create(const Context& context, TrustedModu
 }
 
 Slots::~Slots() {
+  if (context_.lost()) return;
   const Driver& driver = context_.driver();
   if (arena_) driver.cuMemFree_v2(arena_);
   if (table_) driver.cuMemFree_v2(table_);

@@ -35,15 +35,17 @@ uint32_t most_slots(double burst_ms, double bytes) {
   return static_cast<uint32_t>(std::clamp(calls, 1.0, 2000.0));
 }
 
+/// Whether a side's calls work on slots.
+bool has_slots(Side side) { return side == Side::baseline || side == Side::candidate; }
+
 TimingViolation violation_of(const Fault& fault) { return {fault.reason, fault.explanation}; }
 
 }  // namespace
 
 Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(const Context& context,
                                                              TrustedModule& trusted,
-                                                             const StopwatchSetup& setup,
-                                                             bool& healthy) {
-  std::unique_ptr<CudaStopwatch> watch(new CudaStopwatch(context, trusted, healthy));
+                                                             const StopwatchSetup& setup) {
+  std::unique_ptr<CudaStopwatch> watch(new CudaStopwatch(context, trusted));
   const auto timed_side = [](const TimedPlan& timed) {
     return TimedSide{static_cast<CudaModule*>(timed.module), timed.plan};
   };
@@ -81,6 +83,7 @@ Result<std::unique_ptr<CudaStopwatch>> CudaStopwatch::create(const Context& cont
 }
 
 CudaStopwatch::~CudaStopwatch() {
+  if (context_.lost()) return;
   const Driver& driver = context_.driver();
   for (auto& graphs : graphs_)
     for (Graph& graph : graphs) destroy(graph);
@@ -116,7 +119,7 @@ Result<void> CudaStopwatch::set_calls(Side side, uint32_t calls) {
 CudaStopwatch::Graph& CudaStopwatch::graph_of(Side side, uint32_t generation) {
   const uint32_t most = std::max(calls(Side::baseline), calls(Side::candidate));
   const uint32_t groups =
-      side == Side::empty
+      !has_slots(side)
           ? 1
           : std::clamp(std::min(slots_->count(), 1024u) / std::max(most, 1u), 1u, kMaxGroups);
   auto& graphs = graphs_[static_cast<size_t>(side)];
@@ -127,7 +130,8 @@ CudaStopwatch::Graph& CudaStopwatch::graph_of(Side side, uint32_t generation) {
   return graph;
 }
 
-/// Two calls of the graph, and a part of the first output that is large enough.
+/// Two calls of the graph, and a part of the first output that is large enough: the same of both
+/// sides, because a probe gives the memory time to write back what the call before left.
 void CudaStopwatch::place_probes(Side side, Graph& graph, uint64_t seed) const {
   std::mt19937_64 random(seed);
   const auto& tensors = slots_->bound().tensors;
@@ -135,7 +139,7 @@ void CudaStopwatch::place_probes(Side side, Graph& graph, uint64_t seed) const {
     return tensor.direction != Direction::in && tensor.bytes() >= 8;
   });
   graph.probe_count = 0;
-  if (output == tensors.end() || side == Side::empty) return;
+  if (output == tensors.end() || !has_slots(side)) return;
   const Region region = slots_->output(side, static_cast<size_t>(output - tensors.begin()));
   graph.probe_count = std::min(kProbes, graph.calls);
   for (uint32_t i = 0; i < graph.probe_count; ++i) {
@@ -187,6 +191,7 @@ Result<void> CudaStopwatch::capture(Side side, Graph& graph) {
 
 Result<void> CudaStopwatch::capture_call(Side side, uint32_t slot) {
   const CUstream stream = context_.stream();
+  if (side == Side::ruler) return trusted_.ruler(stream);
   if (side == Side::empty) {
     for (const Operation& operation : candidate_.plan->operations)
       if (const auto* launch = std::get_if<Launch>(&operation.action))
@@ -219,7 +224,7 @@ Result<void> CudaStopwatch::capture_call(Side side, uint32_t slot) {
 Result<void> CudaStopwatch::refresh(Side side, uint32_t generation, const Graph& graph) {
   const uint64_t key = seed_ ^ (uint64_t{generation} << 1);
   const Slots::Range range{graph.first, graph.calls};
-  if (side != Side::empty) {
+  if (has_slots(side)) {
     if (generation != filled_generation_ || range.first != filled_.first) {
       RETURN_IF_ERROR(slots_->fill_inputs(range, generation));
       filled_ = range;
@@ -307,9 +312,7 @@ Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
   Burst burst;
   if (!graph.executable) {
     graph.calls = calls(side);
-    place_probes(side, graph,
-                 seed_ ^ (uint64_t{graph.first} << 40 | uint64_t{graph.calls} << 8 |
-                          static_cast<uint64_t>(side)));
+    place_probes(side, graph, seed_ ^ (uint64_t{graph.first} << 40 | uint64_t{graph.calls} << 8));
     RETURN_IF_ERROR(capture(side, graph));
     burst.violation = refused_;
     if (refused_) return burst;
@@ -326,7 +329,7 @@ Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
   // Where every burst counts, the baseline's inputs are read too: what is left in the caches and in
   // memory's queues before a burst must not tell the sides apart.
   const bool hashed =
-      hash_every_burst_ ? side != Side::empty : side == Side::candidate && new_generation;
+      hash_every_burst_ ? has_slots(side) : side == Side::candidate && new_generation;
   if (hashed) {
     ASSIGN_OR_RETURN(before, slots_->hash_inputs(range, hash_key_));
   }
@@ -336,7 +339,7 @@ Result<Burst> CudaStopwatch::run(Side side, uint32_t generation) {
 
   ASSIGN_OR_RETURN(const CUresult result, launch(graph));
   if (result != CUDA_SUCCESS) {
-    healthy_ = false;
+    context_.lose();
     if (result == CUDA_ERROR_NOT_READY)
       burst.violation = {"kernel_time", "a timed call did not end in time"};
     else if (const auto fault = fault_of(driver, result, ""); fault && side == Side::candidate)

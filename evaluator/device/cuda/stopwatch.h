@@ -18,11 +18,11 @@ namespace assay::cuda {
 
 class CudaStopwatch : public Stopwatch {
  public:
-  /// `healthy` becomes false when a fault or a deadline leaves the context unusable. All arguments
+  /// The context is lost after a fault or a deadline. All arguments
   /// must outlive this; the setup's modules are CudaModules.
   static Result<std::unique_ptr<CudaStopwatch>> create(const Context& context,
                                                        TrustedModule& trusted,
-                                                       const StopwatchSetup& setup, bool& healthy);
+                                                       const StopwatchSetup& setup);
   ~CudaStopwatch() override;
 
   Result<void> set_calls(Side side, uint32_t calls) override;
@@ -57,8 +57,8 @@ class CudaStopwatch : public Stopwatch {
     const LaunchPlan* plan = nullptr;
   };
 
-  CudaStopwatch(const Context& context, TrustedModule& trusted, bool& healthy)
-      : context_(context), trusted_(trusted), healthy_(healthy) {}
+  CudaStopwatch(const Context& context, TrustedModule& trusted)
+      : context_(context), trusted_(trusted) {}
   Result<void> check(CUresult result, const char* what) const {
     return expect(context_.driver(), result, what);
   }
@@ -82,8 +82,8 @@ class CudaStopwatch : public Stopwatch {
   TrustedModule& trusted_;
   TimedSide baseline_, candidate_;
   std::unique_ptr<Slots> slots_;
-  std::array<uint32_t, 3> calls_{};
-  std::array<std::vector<Graph>, 3> graphs_;          // by side: groups of slots that take turns
+  std::array<uint32_t, 4> calls_{};
+  std::array<std::vector<Graph>, 4> graphs_;          // by side: groups of slots that take turns
   std::array<std::vector<CUdeviceptr>, 2> literals_;  // by side, operation
   uint64_t seed_ = 0;
   uint64_t hash_key_ = 0;
@@ -100,7 +100,6 @@ class CudaStopwatch : public Stopwatch {
   };
   std::vector<Written> baseline_outputs_;  // where the baseline's outputs are in memory
   bool hash_every_burst_ = true;
-  bool& healthy_;
   std::optional<TimingViolation> refused_;  // a launch of the candidate's that the driver refused
 };
 

@@ -309,3 +309,11 @@ extern "C" __global__ void assay_probe(const uint64_t* data, uint64_t bytes, uin
 }
 
 extern "C" __global__ void assay_empty() {}
+
+/// A chain of dependent products and sums: the same number of cycles whenever it has the
+/// multiprocessors to itself. `sink` is never written, but the compiler cannot know.
+extern "C" __global__ void assay_ruler(uint32_t steps, float* sink) {
+  float value = threadIdx.x;
+  for (uint32_t step = 0; step < steps; ++step) value = __fmaf_rn(value, 0.999f, 0.5f);
+  if (value == 0.123f) *sink = value;
+}

@@ -48,7 +48,8 @@ Result<std::unique_ptr<TrustedModule>> TrustedModule::load(const Context& contex
       {&module->flush_, "assay_flush"},
       {&module->stamp_, "assay_stamp"},
       {&module->probe_, "assay_probe"},
-      {&module->empty_, "assay_empty"}};
+      {&module->empty_, "assay_empty"},
+      {&module->ruler_, "assay_ruler"}};
   for (const auto& [function, name] : functions)
     RETURN_IF_ERROR(
         expect(driver, driver.cuModuleGetFunction(function, module->module_, name), name));
@@ -64,6 +65,7 @@ Result<std::unique_ptr<TrustedModule>> TrustedModule::load(const Context& contex
 }
 
 TrustedModule::~TrustedModule() {
+  if (context_.lost()) return;
   const Driver& driver = context_.driver();
   if (flush_buffer_) driver.cuMemFree_v2(flush_buffer_);
   if (parts_) driver.cuMemFree_v2(parts_);
@@ -244,6 +246,11 @@ Result<void> TrustedModule::probe(CUstream stream, CUdeviceptr address, uint64_t
                                   uint64_t key, CUdeviceptr result) {
   const uint64_t length = std::min<uint64_t>(bytes, 64 << 10) / 8 * 8;
   return launch(probe_, stream, Shape{1, 1, 512}, address, length, key, result);
+}
+
+Result<void> TrustedModule::ruler(CUstream stream) {
+  constexpr uint32_t kSteps = 20'000;  // about 40 us
+  return launch(ruler_, stream, Shape{context_.info().multiprocessors, 1, 128}, kSteps, result_);
 }
 
 Result<void> TrustedModule::empty(CUstream stream, std::array<uint32_t, 3> grid,

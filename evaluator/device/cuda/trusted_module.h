@@ -63,6 +63,8 @@ class TrustedModule {
   /// Hashes up to 64 KiB at `address` into `result` (one u64).
   Result<void> probe(CUstream stream, CUdeviceptr address, uint64_t bytes, uint64_t key,
                      CUdeviceptr result);
+  /// Work that takes the same number of cycles on a device that is left alone.
+  Result<void> ruler(CUstream stream);
   /// An empty kernel of the given shape.
   Result<void> empty(CUstream stream, std::array<uint32_t, 3> grid, std::array<uint32_t, 3> block,
                      uint32_t shared_bytes);
@@ -89,7 +91,7 @@ class TrustedModule {
              poison_fast_ = nullptr, hash_fast_ = nullptr, write_zones_ = nullptr,
              check_zones_ = nullptr, hash_ = nullptr, deal_ = nullptr, compare_ = nullptr,
              fold_ = nullptr, flush_ = nullptr, stamp_ = nullptr, probe_ = nullptr,
-             empty_ = nullptr;
+             empty_ = nullptr, ruler_ = nullptr;
   CUdeviceptr result_ = 0;  // two u64 that kernels count into
   CUdeviceptr parts_ = 0;   // of comparisons
   uint64_t parts_count_ = 0;

@@ -12,6 +12,9 @@
 namespace assay::virtual_gpu {
 namespace {
 
+/// From the start of one block to the start of the next, as a GPU hands them out.
+constexpr uint64_t kCyclesBetweenBlocks = 7;
+
 /// Warp instructions of one slice: long enough to stay in the caches. Permuted schedules take
 /// shorter ones of varying length, so that warps interleave differently.
 uint64_t slice_length(const Launch& launch, uint64_t random) {
@@ -128,7 +131,7 @@ void begin_block(Block& block, Launch& launch, Cluster& cluster, uint64_t order)
   place_block(block, launch, order);
   block.threads = static_cast<uint32_t>(launch.block.count());
   block.exited = 0;
-  block.clock = 0;
+  block.clock = order * kCyclesBetweenBlocks;
   block.barriers = {};
   block.fault.reset();
   block.failed = false;

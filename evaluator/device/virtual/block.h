@@ -33,13 +33,14 @@ struct Launch {
   std::vector<std::byte> parameters;
   uint64_t workspace = 0;  // of a cooperative launch: what %envreg1 and %envreg2 say
   uint32_t schedule_seed = 0;
+  uint64_t clock_start = 0;  // what clocks show when the launch begins
   uint32_t operation = 0;
   uint32_t multiprocessors = 132;
-  uint64_t budget = 0;  // lane instructions left
+  uint64_t budget = 0;  // instructions left, of all lanes of a warp
   std::chrono::steady_clock::time_point deadline;
 
   // Written by all threads.
-  std::atomic<uint64_t> used{0};  // lane instructions
+  std::atomic<uint64_t> used{0};  // of the budget
   std::atomic<uint64_t> fault_order{~uint64_t{0}};
   std::atomic<bool> over{false};  // budget or deadline exhausted
   std::mutex mutex;               // of what follows
@@ -70,7 +71,7 @@ struct Block {
   uint32_t ctaid[3] = {0, 0, 0};
   uint32_t threads = 0;
   uint32_t exited = 0;  // threads
-  uint64_t clock = 0;   // warp instructions of all warps
+  uint64_t clock = 0;   // when it began, and warp instructions of all warps since
   std::vector<std::unique_ptr<Warp>> warps;
   std::vector<uint32_t> warp_order;
   std::vector<std::byte> shared_storage;

@@ -157,8 +157,8 @@ class FunctionDecoder {
   bool permute_bytes();
   bool dot_product();
   bool byte_differences();  // vabsdiff4
-  bool sign_operation();  // abs neg
-  bool extend_bits();     // szext bmsk
+  bool sign_operation();    // abs neg
+  bool extend_bits();       // szext bmsk
 
   // decode_float.cc
   struct FloatModifiers {

@@ -34,12 +34,17 @@ namespace assay {
 namespace virtual_gpu {
 namespace {
 
+/// What candidates may allocate together with their tensors. A runner may use twice as much, so
+/// that running out of memory is told by the plan and never ends the runner.
+constexpr uint64_t kMemoryBytes = uint64_t{8} << 30;
+
 class VirtualDevice : public Device {
  public:
   VirtualDevice(const std::string& arch, int threads) : info_(default_device_info(arch)) {
     info_.id = "virtual";
     info_.name = fmt::format("assay virtual GPU ({})", arch);
     info_.uuid = "virtual";
+    info_.global_memory_bytes = kMemoryBytes;
     info_.driver = fmt::format("assay {}", executor().name);
     threads_ =
         threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));

@@ -1,23 +1,14 @@
 #include "evaluator/device/virtual/image.h"
 
-#include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
+
+#include "base/demangle.h"
 
 namespace assay::virtual_gpu {
 namespace {
-
-std::string demangled(std::string_view name) {
-  const std::string text(name);
-  int status = 0;
-  char* result = abi::__cxa_demangle(text.c_str(), nullptr, nullptr, &status);
-  std::string readable = status == 0 && result != nullptr ? std::string(result) : text;
-  std::free(result);
-  return readable;
-}
 
 bool has_memory(const Variable& variable) {
   return (variable.space == Space::global || variable.space == Space::constant) &&
@@ -50,10 +41,11 @@ Result<void> Image::place_variables() {
     if (has_memory(variable)) {
       ASSIGN_OR_RETURN(HostMemory memory, HostMemory::allocate(variable.bytes, space_.random()));
       place.memory = std::make_unique<HostMemory>(std::move(memory));
-      ASSIGN_OR_RETURN(place.region,
-                       space_.add(Region::Kind::memory, variable.bytes, place.memory->data(),
-                                  fmt::format("variable {}", demangled(variable.name)),
-                                  variable.space == Space::constant));
+      ASSIGN_OR_RETURN(
+          place.region,
+          space_.add(Region::Kind::memory, variable.bytes, place.memory->data(),
+                     fmt::format("variable {}", demangled_name(std::string(variable.name))),
+                     variable.space == Space::constant));
     }
     symbols_.variables.push_back(place.region != nullptr ? place.region->address : 0);
     places_.push_back(std::move(place));
@@ -103,7 +95,7 @@ const Program* Image::kernel(const std::string& name) {
 
 std::string Image::display_name(const std::string& name) const {
   const auto found = display_names_.find(name);
-  std::string readable = found != display_names_.end() ? found->second : demangled(name);
+  std::string readable = found != display_names_.end() ? found->second : demangled_name(name);
   // Without template arguments and parameters spelt out at length.
   if (readable.size() > 80) readable = readable.substr(0, 77) + "...";
   return readable;

@@ -21,8 +21,11 @@
 namespace assay::virtual_gpu {
 namespace {
 
-constexpr int kPatientRounds = 64;      // of a block alone on its worker
-constexpr uint64_t kWarpCharge = 1024;  // lane instructions that starting a warp costs the budget
+constexpr int kPatientRounds = 64;  // of a block alone on its worker
+// What the budget of instructions is charged: all 32 lanes of each instruction of a warp, because
+// a warp with one active lane takes the interpreter about as long as a full one.
+constexpr uint64_t kInstructionCharge = 32;
+constexpr uint64_t kWarpCharge = 1024;  // for starting a warp
 
 struct Shared {
   Launch& launch;
@@ -60,12 +63,12 @@ bool exhausted(Launch& launch, uint64_t order, uint64_t spent) {
   return true;
 }
 
-uint64_t lanes_of(const Cluster& cluster) {
-  uint64_t lanes = 0;
+uint64_t charge_of(const Cluster& cluster) {
+  uint64_t instructions = 0;
   for (const auto& block : cluster.blocks) {
-    for (const auto& warp : block->warps) lanes += warp->counters.lane_instructions;
+    for (const auto& warp : block->warps) instructions += warp->counters.warp_instructions;
   }
-  return lanes;
+  return instructions * kInstructionCharge;
 }
 
 class Worker {
@@ -85,7 +88,7 @@ class Worker {
  private:
   struct Resident {
     std::unique_ptr<Cluster> cluster;
-    uint64_t charged = 0;  // lane instructions
+    uint64_t charged = 0;
     int rounds = 0;
 
     uint64_t order() const { return cluster->blocks.front()->order; }
@@ -117,7 +120,7 @@ class Worker {
       }
     }
     Cluster& cluster = *resident.cluster;
-    resident.charged = lanes_of(cluster);
+    resident.charged = charge_of(cluster);
     cluster.arrived = 0;
     for (uint64_t rank = 0; rank < size; ++rank) {
       Block& block = *cluster.blocks[rank];
@@ -165,9 +168,9 @@ class Worker {
         continue;
       }
       const BlockState state = run_cluster(*resident.cluster);
-      const uint64_t lanes = lanes_of(*resident.cluster);
-      pending_ += lanes - resident.charged;
-      resident.charged = lanes;
+      const uint64_t charge = charge_of(*resident.cluster);
+      pending_ += charge - resident.charged;
+      resident.charged = charge;
       ++resident.rounds;
       // Small blocks share one look at the clock.
       if (pending_ > 1'000'000 || state == BlockState::running) {
@@ -212,7 +215,7 @@ class Worker {
   Shared& shared_;
   std::vector<Resident> resident_;
   std::vector<std::unique_ptr<Cluster>> spare_;
-  uint64_t pending_ = 0;  // lane instructions not yet charged
+  uint64_t pending_ = 0;  // not yet charged
 };
 
 }  // namespace

@@ -10,11 +10,15 @@
 #include "evaluator/check/trusted.h"
 #include "evaluator/device/occupancy.h"
 #include "evaluator/device/virtual/launch.h"
+#include "evaluator/device/virtual/order.h"
 
 namespace assay::virtual_gpu {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kCyclesBetweenLaunches = 5000;
+constexpr size_t kMaximumNotes = 64;  // of all launches of a run
 
 double milliseconds_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
@@ -193,8 +197,11 @@ RunReport Replay::run(const DeviceInfo& info, const RunOptions& options, int thr
       begin + std::chrono::duration_cast<Clock::duration>(
                   std::chrono::duration<double>(std::clamp(options.deadline_seconds, 0.0, 1e6)));
   uint64_t budget = options.instruction_budget;
+  // The time of day that kernels see: another one in every run.
+  uint64_t clock = space_.random() >> 8;
   poison_scratch();
-  for (uint32_t i = 0; i < plan_.operations.size() && !report.fault; ++i) {
+  for (const uint32_t i : operation_order(plan_, options.schedule_seed)) {
+    if (report.fault) break;
     const auto& action = plan_.operations[i].action;
     if (const auto* set = std::get_if<Memset>(&action)) {
       set_memory(*set);
@@ -227,6 +234,7 @@ RunReport Replay::run(const DeviceInfo& info, const RunOptions& options, int thr
     launch.dynamic_shared_bytes = asked.dynamic_shared_bytes;
     launch.schedule_seed = options.schedule_seed;
     launch.multiprocessors = info.multiprocessors;
+    launch.clock_start = clock;
     launch.budget = budget;
     launch.deadline = deadline;
     launch.printed = &report.printed;
@@ -258,6 +266,7 @@ RunReport Replay::run(const DeviceInfo& info, const RunOptions& options, int thr
     run_launch(launch, threads, asked.cooperative);
     if (workspace_region != nullptr) space_.remove(workspace_region);
     budget -= std::min(budget, launch.used.load());
+    clock += kCyclesBetweenLaunches + launch.counters.warp_instructions;
     LaunchStatistics statistics;
     statistics.kernel = launch.kernel;
     statistics.lane_instructions = launch.counters.lane_instructions;
@@ -269,7 +278,8 @@ RunReport Replay::run(const DeviceInfo& info, const RunOptions& options, int thr
     statistics.elapsed_ms = milliseconds_since(launch_begin);
     report.launches.push_back(std::move(statistics));
     report.fault = launch.fault;
-    for (std::string& note : launch.notes) report.notes.push_back(std::move(note));
+    for (std::string& note : launch.notes)
+      if (report.notes.size() < kMaximumNotes) report.notes.push_back(std::move(note));
   }
   report.elapsed_ms = milliseconds_since(begin);
   return report;

@@ -9,7 +9,9 @@ namespace assay::virtual_gpu {
 namespace {
 
 /// One clock a warp instruction of the block; nanoseconds at the device's clock would be half.
-uint64_t time_of(const Warp& warp) { return warp.block->clock + warp.clock; }
+uint64_t time_of(const Warp& warp) {
+  return warp.block->launch->clock_start + warp.block->clock + warp.clock;
+}
 
 uint64_t uniform_value(const Warp& warp, Special which) {
   const Block& block = *warp.block;

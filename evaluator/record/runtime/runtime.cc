@@ -59,7 +59,7 @@ bool write_whole(const char* path, std::initializer_list<std::string_view> parts
   return written;
 }
 
-[[noreturn]] void end(bool written) { _exit(written ? 0 : 3); }
+[[noreturn]] void end(bool written) { _exit(written ? 0 : kUnwritableStatus); }
 
 }  // namespace
 
