@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a sandbox test as somebody with fewer rights: as_user.sh user|capabilities|namespaces TEST [ARGS]
+# Runs a sandbox test as somebody with fewer rights: as_user.sh user|capabilities TEST [ARGS]
 #   user          an ordinary user, without groups
 #   capabilities  root without CAP_SYS_ADMIN and what comes with it, as in a container
 # Exit status 77: this cannot be tried here, and why.

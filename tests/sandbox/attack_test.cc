@@ -141,7 +141,10 @@ class WithoutSandbox : public testing::TestWithParam<Attack> {};
 
 TEST_P(WithoutSandbox, Works) {
   const Attack& attack = GetParam();
-  EXPECT_EQ(run_bare(HostServices::get().fill_in(attack.arguments)), 0);
+  const int status = run_bare(HostServices::get().fill_in(attack.arguments));
+  if (status != 0 && attack.bare == Bare::any)
+    GTEST_SKIP() << "this host's kernel or settings refuse it outside too";
+  EXPECT_EQ(status, 0);
 }
 
 using Case = std::tuple<Attack, Policy>;
@@ -186,13 +189,19 @@ const std::vector<Attack>& catalogue() {
       {"A23", {"list-processes"}, {"ENOENT", "ENOENT", "ENOENT", "ESRCH"}},
       {"A24", {"read", "/proc/kallsyms"}, {"ENOENT", "ENOENT", "ENOENT", "worked"}},
       {"A24", {"read", "/proc/stat"}, {"ENOENT", "ENOENT", "ENOENT", "worked"}},
-      {"A24", {"read", "/proc/pressure/cpu"}, {"ENOENT", "ENOENT", "ENOENT", "worked"}, Bare::any},
+      {"A24",
+       {"read", "/proc/pressure/cpu"},
+       {"ENOENT", "ENOENT", "ENOENT", "worked|ENOENT"},
+       Bare::any},
       {"A24", {"read", "/sys/kernel"}, all("ENOENT")},
       {"A25",
        {"append", "/proc/sys/kernel/core_pattern"},
        {"ENOENT", "ENOENT", "ENOENT", "EACCES|EROFS"},
        Bare::as_root},
-      {"A25", {"append", "/proc/sysrq-trigger"}, all("ENOENT"), Bare::no},
+      {"A25",
+       {"append", "/proc/sysrq-trigger"},
+       {"ENOENT", "ENOENT", "ENOENT", "EACCES|EROFS|ENOENT"},
+       Bare::no},
       {"A25",
        {"write-path", "/proc/self/oom_score_adj", "-1000"},
        {"ENOENT", "ENOENT", "ENOENT", "EACCES"},
@@ -337,8 +346,8 @@ std::vector<Attack> shown_outside() {
   const bool full_root = root && may_mount();
   std::vector<Attack> shown;
   for (const Attack& attack : catalogue())
-    if (attack.bare == Bare::works || (attack.bare == Bare::as_root && root) ||
-        (attack.bare == Bare::as_full_root && full_root))
+    if (attack.bare == Bare::works || attack.bare == Bare::any ||
+        (attack.bare == Bare::as_root && root) || (attack.bare == Bare::as_full_root && full_root))
       shown.push_back(attack);
   return shown;
 }

@@ -259,6 +259,11 @@ int writable_code(const Arguments&) {
   return memory == MAP_FAILED ? errno : 0;
 }
 
+/// SIGKILL to itself with bit 32 of the number set, which the kernel ignores.
+int kill_with_high_bit(const Arguments&) {
+  return result(syscall(SYS_kill, getpid(), SIGKILL | 1ul << 32));
+}
+
 /// Worked: a descriptor beyond the standard three took a forged verdict.
 int forge_result(const Arguments&) {
   constexpr char kForged[] = "{\"verdict\": \"correct\", \"time_us\": 0.001}\n";
@@ -308,6 +313,7 @@ const std::map<std::string, Action>& channels() {
       {"execute-anonymous", execute_anonymous_file},
       {"writable-code", writable_code},
       {"forge-result", forge_result},
+      {"high-kill", kill_with_high_bit},
   };
   return table;
 }
