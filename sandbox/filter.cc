@@ -165,7 +165,7 @@ class Builder {
   /// A rule for argument `index`, an int, being `value` under `mask`.
   void rule_if(uint32_t action, const char* call, unsigned index, uint64_t value,
                uint64_t mask = kInt) {
-    rule(action, call, {SCMP_CMP(index, SCMP_CMP_MASKED_EQ, mask, value)});
+    rule(action, call, {scmp_arg_cmp{index, SCMP_CMP_MASKED_EQ, mask, value}});
   }
 
   Result<std::vector<sock_filter>> finish() {
