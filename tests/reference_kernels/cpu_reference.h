@@ -40,6 +40,8 @@ CpuReferences attention_references();         // attention over all, some or lis
 CpuReferences linear_attention_references();  // and recurrent networks
 CpuReferences low_bit_references();
 CpuReferences selection_references();  // and decoding, halving, small spectra
+CpuReferences pair_attention_references();
+CpuReferences context_compression_references();  // clusters, Fourier coefficients
 
 /// All of the above.
 const CpuReferences& cpu_references();
