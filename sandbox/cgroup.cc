@@ -26,9 +26,11 @@ constexpr std::string_view kPrefix = "assay-";
 /// Younger leaves may belong to a supervisor that we cannot see, between mkdir and clone.
 constexpr time_t kSweepAgeSeconds = 2;
 
+/// What can be read: a group that goes away meanwhile ends its files early.
 std::string read_text(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
 }
 
 /// 0 or errno. Control files want one write.

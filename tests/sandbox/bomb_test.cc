@@ -10,6 +10,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "payload_run.h"
@@ -34,9 +35,9 @@ size_t processes_with(const std::string& marker) {
   size_t count = 0;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
-    std::ifstream file(entry.path() / "cmdline");
-    const std::string line(std::istreambuf_iterator<char>(file), {});
-    if (line.find(marker) != std::string::npos) ++count;
+    std::ostringstream line;  // a process that ends meanwhile ends its file early
+    line << std::ifstream(entry.path() / "cmdline").rdbuf();
+    if (line.str().find(marker) != std::string::npos) ++count;
   }
   return count;
 }

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "base/files.h"
@@ -23,9 +24,11 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
+/// What can be read; the file of a process that ends meanwhile stops early.
 std::string read_all(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
 }
 
 size_t entries(const fs::path& folder) {

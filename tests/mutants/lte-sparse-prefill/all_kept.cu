@@ -1,7 +1,7 @@
 // task: lte-sparse-prefill
 // expect: wrong_output
 // reason: mismatch
-// case: ragged
+// case: nothing-retained
 // Takes entries beyond cnt.
 #include <cuda_bf16.h>
 
