@@ -91,11 +91,14 @@ TEST(A01, AForkBombStopsAtTheProcessLimit) {
 }
 
 TEST(A02, AChainOfForksDoesNotOutrunTheKill) {
-  EXPECT_EQ(run_bare({"fork-chain", "1000", "bare-chain"}), 0);
-  EXPECT_TRUE(seen_within(milliseconds(1000), "bare-chain")) << "outside it goes on";
-  const Outcome outcome = run_payload({"fork-chain", "30000", "boxed-chain"});
+  // This test may run several times at once, as different users.
+  const std::string bare = "bare-chain-" + std::to_string(getpid());
+  const std::string boxed = "boxed-chain-" + std::to_string(getpid());
+  EXPECT_EQ(run_bare({"fork-chain", "1000", bare}), 0);
+  EXPECT_TRUE(seen_within(milliseconds(1000), bare)) << "outside it goes on";
+  const Outcome outcome = run_payload({"fork-chain", "30000", boxed});
   EXPECT_EQ(outcome.exit, Exit::exited) << outcome.explanation;
-  EXPECT_FALSE(seen_within(milliseconds(200), "boxed-chain"));
+  EXPECT_FALSE(seen_within(milliseconds(200), boxed));
 }
 
 TEST(A03, AMemoryBombIsEndedAlone) {
@@ -185,8 +188,9 @@ TEST(A11, AnOrphanThatHoldsTheOutputDelaysNothing) {
 
 TEST(A12, ADaemonDiesWithItsRun) {
   for (const Policy policy : {Policy::compiler, Policy::python}) {
-    run_payload({"orphans", "5", "boxed-daemon"}, policy);
-    EXPECT_EQ(processes_with("boxed-daemon"), 0u);
+    const std::string daemon = "boxed-daemon-" + std::to_string(getpid());
+    run_payload({"orphans", "5", daemon}, policy);
+    EXPECT_EQ(processes_with(daemon), 0u);
   }
 }
 

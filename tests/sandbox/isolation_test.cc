@@ -38,6 +38,10 @@ size_t entries(const fs::path& folder) {
   return count;
 }
 
+/// An argument that only this test's own payloads have: it may run several times at once, as
+/// different users.
+std::string marker(const std::string& what) { return what + "-" + std::to_string(getpid()); }
+
 /// Processes on this machine with `marker` in their command line.
 size_t payload_processes(const std::string& marker) {
   size_t count = 0;
@@ -120,12 +124,12 @@ TEST(Isolation, GivenDescriptorsArriveInOrder) {
 
 TEST(Isolation, OrphansOfOtherSessionsAreGoneAfterwards) {
   const auto began = std::chrono::steady_clock::now();
-  const Outcome outcome = run_payload({"orphans", "30", "orphan-marker"});
+  const Outcome outcome = run_payload({"orphans", "30", marker("orphan")});
   // They hold stdout: a reader that waited for its end would hang.
   EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(3000));
   EXPECT_EQ(outcome.exit, Exit::exited) << outcome.explanation;
   EXPECT_EQ(outcome.standard_output, "left\n");
-  EXPECT_EQ(payload_processes("orphan-marker"), 0u);
+  EXPECT_EQ(payload_processes(marker("orphan")), 0u);
 }
 
 TEST(Isolation, InitSurvivesEverySignalOfTheProgram) {
@@ -150,21 +154,22 @@ TEST(Isolation, LeavesNoMountGroupOrDescriptor) {
 
 TEST(Isolation, DiesWithItsSupervisor) {
   // A supervisor that is killed in the middle of a run takes the run with it.
+  const std::string own = marker("supervisor");
   const pid_t supervisor = fork();
   if (supervisor == 0) {
     Limits limits;
     limits.wall = milliseconds(20'000);
-    (void)run(payload({"sleep", "supervisor-marker"}), limits, Policy::compiler);
+    (void)run(payload({"sleep", own}), limits, Policy::compiler);
     _exit(0);
   }
-  for (int i = 0; i < 200 && payload_processes("supervisor-marker") == 0; ++i)
+  for (int i = 0; i < 200 && payload_processes(own) == 0; ++i)
     std::this_thread::sleep_for(milliseconds(10));
-  ASSERT_GE(payload_processes("supervisor-marker"), 1u);
+  ASSERT_GE(payload_processes(own), 1u);
   kill(supervisor, SIGKILL);
   waitpid(supervisor, nullptr, 0);
-  for (int i = 0; i < 200 && payload_processes("supervisor-marker") != 0; ++i)
+  for (int i = 0; i < 200 && payload_processes(own) != 0; ++i)
     std::this_thread::sleep_for(milliseconds(10));
-  EXPECT_EQ(payload_processes("supervisor-marker"), 0u);
+  EXPECT_EQ(payload_processes(own), 0u);
 }
 
 TEST(Isolation, IsPartOfEveryOutcome) {
@@ -191,8 +196,8 @@ void kill_from_outside(const std::string& marker) {
 
 TEST(Faults, AKillFromOutsideIsNotTheProgramsOwnEnd) {
   for (const Policy policy : {Policy::recorder, Policy::gpu_runner}) {
-    std::thread killer([] { kill_from_outside("outside-marker"); });
-    const Outcome outcome = run_payload({"sleep", "outside-marker"}, policy);
+    std::thread killer([] { kill_from_outside(marker("outside")); });
+    const Outcome outcome = run_payload({"sleep", marker("outside")}, policy);
     killer.join();
     EXPECT_EQ(outcome.exit, Exit::sandbox_failure) << outcome.explanation;
     EXPECT_NE(outcome.explanation.find("from outside"), std::string::npos);
@@ -213,13 +218,13 @@ TEST(Faults, ADeadInitIsASandboxFailure) {
   Limits limits;
   limits.wall = milliseconds(20'000);
   Result<std::unique_ptr<Process>> process =
-      start(payload({"sleep", "init-marker"}), limits, Policy::recorder);
+      start(payload({"sleep", marker("init")}), limits, Policy::recorder);
   ASSERT_TRUE(process.ok()) << process.error().message;
   kill((*process)->pid(), SIGKILL);
   const std::optional<Outcome> outcome = (*process)->wait(milliseconds(10'000));
   ASSERT_TRUE(outcome.has_value());
   EXPECT_EQ(outcome->exit, Exit::sandbox_failure) << outcome->explanation;
-  EXPECT_EQ(payload_processes("init-marker"), 0u);
+  EXPECT_EQ(payload_processes(marker("init")), 0u);
 }
 
 TEST(Faults, AGroupThatCannotBeMadeIsNamed) {
