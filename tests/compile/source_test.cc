@@ -174,10 +174,10 @@ TEST_P(SourceTest, TheFastBuildTakesOrdinarySourcesOnly) {
 
 INSTANTIATE_TEST_SUITE_P(All, SourceTest,
                          ::testing::Values(Source{"plain", true}, Source{"templates", true},
-                                           Source{"structs", true}, Source{"constants", true},
-                                           Source{"bounds", true}, Source{"half", true},
-                                           Source{"groups", true}, Source{"wmma", true},
-                                           Source{"host_library", true},
+                                           Source{"instances", true}, Source{"structs", true},
+                                           Source{"constants", true}, Source{"bounds", true},
+                                           Source{"half", true}, Source{"groups", true},
+                                           Source{"wmma", true}, Source{"host_library", true},
                                            Source{"cub_reduce", false}, Source{"lambdas", false},
                                            Source{"standard", false}, Source{"macros", false}),
                          [](const auto& instance) { return std::string(instance.param.name); });
