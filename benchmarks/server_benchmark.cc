@@ -1,6 +1,6 @@
 // How the reward service behaves on loopback, without compiler and device
-// (tests/server/fake_bench.h): memory of 5,000 parked requests, and rate and latency of answers
-// from memory.
+// (tests/server/fake_bench.h): rate and latency of answers from memory, a GRPO step of 1,024
+// samples, and the memory of 5,000 parked requests. Clients and server share the process.
 //   server_benchmark [PARKED] [REQUESTS]
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -142,6 +142,30 @@ void cached(uint16_t port, int clients, int requests, const std::string& path,
              path, static_cast<double>(all.size()) / seconds, clients, at(0.5), at(0.99));
 }
 
+/// 64 groups of 16 samples, 30 % of them duplicates, over as many connections as slime's pool has.
+void burst(uint16_t port, assay::Desk& desk) {
+  constexpr int kGroups = 64, kSamples = 16, kDistinct = kGroups * kSamples * 7 / 10;
+  const uint64_t before = desk.status().evaluated;
+  std::atomic<int> answered{0};
+  const auto start = Clock::now();
+  std::vector<std::thread> threads;
+  for (int group = 0; group < kGroups; ++group)
+    threads.emplace_back([&, group] {
+      const int socket = connect_to(port);
+      for (int sample = 0; sample < kSamples; ++sample) {
+        const int salt = 1'000'000 + (group * kSamples + sample) % kDistinct;
+        send_all(socket, request("/slime", slime_body("verdict=correct", salt)));
+        answered += read_answer(socket) == 200;
+      }
+      close(socket);
+    });
+  for (std::thread& thread : threads) thread.join();
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  fmt::print("a step of {} samples: {} answered in {:.2f} s, {} evaluated ({} distinct)\n",
+             kGroups * kSamples, answered.load(), seconds, desk.status().evaluated - before,
+             kDistinct);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -161,5 +185,6 @@ int main(int count, char** arguments) {
   cached(port, 8, requests, "/slime", slime_body("verdict=correct", -1));
   cached(port, 8, requests, "/v1/evaluations",
          R"({"task_id":"vector-add","candidate":{"files":{"k.cu":"// fake: verdict=correct"}}})");
+  burst(port, (*server)->desk());
   park(port, parked, (*server)->desk());
 }

@@ -10,6 +10,7 @@
 #include "cli/batch.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
+#include "cli/sandbox_option.h"
 #include "reports/page.h"
 #include "reports/results.h"
 #include "reports/table.h"
@@ -28,7 +29,14 @@ constexpr std::pair<const char*, const char*> kWrong[] = {
     {"gather", "out_of_bounds.cu"},      {"transpose-padded", "unwritten_padding.cu"},
 };
 
-Result<int> demo(const std::string& out) {
+struct DemoArguments {
+  std::string out;
+  std::string require_sandbox = "none";
+};
+
+Result<int> demo(const DemoArguments& arguments) {
+  const std::string& out = arguments.out;
+  RETURN_IF_ERROR(check_sandbox(arguments.require_sandbox));
   ASSIGN_OR_RETURN(const Catalogue catalogue, load_catalogue());
   ASSIGN_OR_RETURN(const fs::path wrong_folder, data_folder("cli/demo"));
   std::vector<BatchItem> items;
@@ -72,12 +80,13 @@ Result<int> demo(const std::string& out) {
 }  // namespace
 
 void add_demo_command(CLI::App& app, int& status) {
-  const auto out = std::make_shared<std::string>();
+  const auto arguments = std::make_shared<DemoArguments>();
   CLI::App* command = app.add_subcommand(
       "demo", "Evaluate built-in right and wrong kernels on the virtual device; no GPU needed.");
-  command->add_option("--out", *out, "Run directory; by default a new one under ./runs");
-  command->callback([out, &status] {
-    const Result<int> result = demo(*out);
+  command->add_option("--out", arguments->out, "Run directory; by default a new one under ./runs");
+  add_sandbox_option(*command, arguments->require_sandbox);
+  command->callback([arguments, &status] {
+    const Result<int> result = demo(*arguments);
     status = result.ok() ? *result : report(result.error());
   });
 }

@@ -9,11 +9,11 @@
 #include "cli/batch.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
+#include "cli/sandbox_option.h"
 #include "cli/timing_option.h"
 #include "reports/page.h"
 #include "reports/results.h"
 #include "reports/table.h"
-#include "sandbox/sandbox.h"
 
 namespace assay {
 
@@ -67,14 +67,8 @@ Result<void> check_cases(const Task& task, const std::vector<std::string>& names
   return {};
 }
 
-sandbox::Requirement requirement(const std::string& text) {
-  if (text == "full") return sandbox::Requirement::full;
-  if (text == "namespaces") return sandbox::Requirement::namespaces;
-  return sandbox::Requirement::none;
-}
-
 Result<int> eval(const EvalArguments& arguments) {
-  RETURN_IF_ERROR(sandbox::require(requirement(arguments.require_sandbox)));
+  RETURN_IF_ERROR(check_sandbox(arguments.require_sandbox));
   ASSIGN_OR_RETURN(const Catalogue catalogue, load_catalogue());
   ASSIGN_OR_RETURN(const Task task, find_task(catalogue, arguments.task));
   RETURN_IF_ERROR(check_cases(task, arguments.cases));
@@ -163,11 +157,7 @@ void add_eval_command(CLI::App& app, int& status) {
   command->add_option("--dump", arguments->dump,
                       "Write inputs, expected and returned outputs of every case here as .npy");
   command->add_option("--out", arguments->out, "Run directory; by default a new one under ./runs");
-  command
-      ->add_option("--require-sandbox", arguments->require_sandbox,
-                   "What this machine's sandbox must offer: full, namespaces or none")
-      ->check(CLI::IsMember({"full", "namespaces", "none"}))
-      ->capture_default_str();
+  add_sandbox_option(*command, arguments->require_sandbox);
   command->callback([arguments, &status] {
     const Result<int> result = eval(*arguments);
     status = result.ok() ? *result : report(result.error());

@@ -17,6 +17,7 @@
 #include "cli/batch.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
+#include "cli/sandbox_option.h"
 #include "cli/timing_option.h"
 #include "reports/facts.h"
 #include "reports/run_report.h"
@@ -230,6 +231,7 @@ Result<RunArguments> run_arguments(const std::string& text) {
 
 Result<int> run_agents(const RunArguments& arguments) {
   // Everything that can be wrong with the arguments is found before anything is asked for.
+  RETURN_IF_ERROR(check_sandbox(arguments.require_sandbox));
   ASSIGN_OR_RETURN(const Catalogue catalogue, load_catalogue());
   ASSIGN_OR_RETURN(const std::vector<const Task*> tasks, tasks_of(catalogue, arguments));
   ASSIGN_OR_RETURN(const LoopOptions options, loop_options(arguments));
@@ -335,6 +337,7 @@ void add_run_command(CLI::App& app, int& status) {
   command->add_option("--arch", a->arch, "Architecture of the virtual device; a GPU has its own")
       ->capture_default_str();
   command->add_option("--out", a->out, "Run directory; by default a new one under ./runs");
+  add_sandbox_option(*command, a->require_sandbox);
   command->add_option("--jobs", a->jobs, "Evaluations at once; by default one a core")
       ->check(CLI::Range(0, 256));
   command->add_option("--repeats", a->repeats, "Runs on the same input")

@@ -28,6 +28,7 @@ struct RunArguments {
   std::string prompts;
   std::string budget;
   std::string task_budget;
+  std::string require_sandbox = "none";  // of this start: not kept
   AgentOptions agent;
 };
 

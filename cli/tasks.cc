@@ -28,6 +28,7 @@ struct TasksArguments {
   uint64_t seed = 0;
   bool has_seed = false;
   bool json = false;
+  bool mutants = false;
 };
 
 Result<int> list_tasks(const TasksArguments& arguments) {
@@ -70,6 +71,21 @@ Result<int> show_task(const TasksArguments& arguments) {
   return kEvaluated;
 }
 
+/// The kill rate of a task's generic mutants, and the mutants that were judged correct.
+Result<void> report_mutants(Evaluator& evaluator, const Task& task) {
+  constexpr size_t kMost = 14;  // of a task: about two of each kind of fault
+  Progress progress(1);
+  ASSIGN_OR_RETURN(const MutantCheck check,
+                   check_mutants(evaluator, task, kMost, [&](Stage, const std::string& case_name) {
+                     progress.now(task.id + " mutants " + case_name);
+                   }));
+  fmt::print("    mutants: {} of {} killed, {} did not compile\n", check.killed, check.counted(),
+             check.stillborn);
+  for (const KernelMutant& mutant : check.survivors)
+    fmt::print("    survives: {}, reference.cu:{}: {}\n", mutant.fault, mutant.line, mutant.text);
+  return {};
+}
+
 Result<int> check_tasks(const TasksArguments& arguments) {
   ASSIGN_OR_RETURN(const Catalogue catalogue, load_catalogue());
   std::vector<Task> tasks;
@@ -97,6 +113,7 @@ Result<int> check_tasks(const TasksArguments& arguments) {
     for (const TaskFinding& finding : check.findings)
       if (!finding.ok || !arguments.id.empty())
         fmt::print("    {} {}: {}\n", finding.ok ? "+" : "-", finding.rule, finding.detail);
+    if (arguments.mutants) RETURN_IF_ERROR(report_mutants(*evaluator, task));
   }
   return all_passed ? kEvaluated : kUsage;
 }
@@ -160,6 +177,8 @@ void add_tasks_command(CLI::App& app, int& status) {
       "Whether tasks may judge anybody: outputs that depend on every input and on the "
       "seed, vary and are finite, and kernels that agree.");
   check->add_option("id", arguments->id, "Task id; by default all tasks");
+  check->add_flag("--mutants", arguments->mutants,
+                  "Also put common faults into reference.cu, and print how many are noticed");
   device_option(check);
   check->callback(callback(check_tasks));
 

@@ -106,14 +106,18 @@ Extraction extract_code(std::string_view answer, std::string_view marker) {
   const auto take = [&](std::string_view code, const char* how) {
     return Extraction{std::string(code), static_cast<size_t>(code.data() - answer.data()), how, ""};
   };
+  const auto none = [](const char* why) { return Extraction{"", 0, "none", why}; };
   const std::vector<Block> blocks = fenced_blocks(text);
-  if (const Block* block = best_block(blocks, marker))
+  if (const Block* block = best_block(blocks, marker)) {
+    if (trimmed(block->code).empty())
+      return none("the answer's code block is empty; put the whole .cu file into it");
     return take(block->code, block->terminated ? "fenced_block" : "unterminated_block");
+  }
   if (text.find(marker) != std::string_view::npos && looks_like_code(text))
     return take(text, "whole_answer");
-  return {"", 0, "none",
-          "the answer has no fenced code block and is not code itself; put the whole .cu file into "
-          "one block fenced with ```cuda"};
+  return none(
+      "the answer has no fenced code block and is not code itself; put the whole .cu file into "
+      "one block fenced with ```cuda");
 }
 
 }  // namespace assay

@@ -185,4 +185,31 @@ Result<TaskCheck> check_task(Evaluator& evaluator, const Task& task,
   return TaskChecker(evaluator, task, listener).run();
 }
 
+Result<MutantCheck> check_mutants(Evaluator& evaluator, const Task& task, size_t most,
+                                  const StageListener& listener) {
+  constexpr uint64_t kInstructions = 20'000'000'000;  // a mutant may loop forever
+  constexpr double kSeconds = 60;
+  ASSIGN_OR_RETURN(const Candidate reference, Evaluator::reference_kernel(task, "reference"));
+  EvaluateOptions options;
+  options.run.instruction_budget = kInstructions;
+  options.run.deadline_seconds = kSeconds;
+  MutantCheck check;
+  for (KernelMutant& mutant : mutate_kernel(reference.source, most)) {
+    Candidate candidate = reference;
+    candidate.source = mutant.source;
+    const Evaluation evaluation = evaluator.evaluate(task, candidate, options, listener);
+    if (evaluation.outcome == Outcome::harness_error)
+      return Error{ErrorKind::internal,
+                   fmt::format("a mutant of reference.cu of task {} ({}, line {}): {}", task.id,
+                               mutant.fault, mutant.line, evaluation.explanation)};
+    if (evaluation.outcome == Outcome::compile_error)
+      ++check.stillborn;
+    else if (evaluation.outcome == Outcome::correct)
+      check.survivors.push_back(std::move(mutant));
+    else
+      ++check.killed;
+  }
+  return check;
+}
+
 }  // namespace assay

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "evaluator/evaluate.h"
+#include "evaluator/kernel_mutants.h"
 
 namespace assay {
 
@@ -33,5 +34,19 @@ struct TaskCheck {
 /// An Error is trouble of ours.
 Result<TaskCheck> check_task(Evaluator& evaluator, const Task& task,
                              const StageListener& listener = {});
+
+/// What became of the generic faults that mutate_kernel puts into a task's reference.cu.
+struct MutantCheck {
+  int killed = 0;                       // judged anything but correct
+  int stillborn = 0;                    // did not compile; not counted
+  std::vector<KernelMutant> survivors;  // judged correct: equal to the reference on all inputs, or
+                                        // a case is missing
+  int counted() const { return killed + static_cast<int>(survivors.size()); }
+};
+
+/// Judges at most `most` mutants as candidates, on the test cases fit for the evaluator's device.
+/// An Error is trouble of ours.
+Result<MutantCheck> check_mutants(Evaluator& evaluator, const Task& task, size_t most,
+                                  const StageListener& listener = {});
 
 }  // namespace assay

@@ -12,6 +12,8 @@
 #include <cmath>
 #include <set>
 
+#include "evaluator/score/score.h"
+
 namespace assay {
 
 namespace fs = std::filesystem;
@@ -28,11 +30,22 @@ ByTask by_task(const std::vector<const ReportSample*>& samples) {
   return tasks;
 }
 
+/// The mean over tasks with an interval from resampling them.
+RateAtK over_tasks(const std::vector<double>& values, int k) {
+  RateAtK result;
+  result.k = k;
+  result.tasks = static_cast<int>(values.size());
+  if (values.empty()) return result;
+  double sum = 0;
+  for (const double value : values) sum += value;
+  result.value = sum / static_cast<double>(values.size());
+  result.interval = statistics::bootstrap_mean(values);
+  return result;
+}
+
 /// The mean over tasks of pass@k, with `counts` and `succeeds` saying which samples are n and c.
 template <typename Counts, typename Succeeds>
 RateAtK rate(const ByTask& tasks, int k, const Counts& counts, const Succeeds& succeeds) {
-  RateAtK result;
-  result.k = k;
   std::vector<double> values;
   for (const auto& [task, samples] : tasks) {
     const int n = static_cast<int>(std::ranges::count_if(samples, counts));
@@ -40,17 +53,11 @@ RateAtK rate(const ByTask& tasks, int k, const Counts& counts, const Succeeds& s
         samples, [&](const ReportSample* sample) { return counts(sample) && succeeds(sample); }));
     if (const auto value = statistics::pass_at_k(n, c, k)) values.push_back(*value);
   }
-  result.tasks = static_cast<int>(values.size());
-  if (values.empty()) return result;
-  double sum = 0;
-  for (const double value : values) sum += value;
-  result.value = sum / static_cast<double>(values.size());
-  const bool degenerate = std::ranges::all_of(values, [&](double v) { return v == values[0]; });
+  RateAtK result = over_tasks(values, k);
   // Equal values have a bootstrap interval of no width, which would claim certainty.
-  result.interval =
-      degenerate ? statistics::wilson_interval(
-                       static_cast<int>(std::lround(*result.value * result.tasks)), result.tasks)
-                 : statistics::bootstrap_mean(values);
+  if (result.value && std::ranges::all_of(values, [&](double v) { return v == values[0]; }))
+    result.interval = statistics::wilson_interval(
+        static_cast<int>(std::lround(*result.value * result.tasks)), result.tasks);
   return result;
 }
 
@@ -92,6 +99,34 @@ void add_rates(const ByTask& tasks, const std::vector<int>& ks, ReportRow& row) 
       value.p = p;
       row.fast_low.push_back(value);
     }
+  }
+}
+
+/// What a sample is worth between the naive kernel (0) and the expert's (1); a failure is worth the
+/// naive kernel. Absent where it has no verdict, or is correct without speed or expert's speed.
+std::optional<double> worth(const ReportSample& sample) {
+  if (!sample.counted()) return std::nullopt;
+  if (!sample.correct()) return 0;
+  if (!sample.speed || !sample.speed->over_expert || !(*sample.speed->over_expert > 0))
+    return std::nullopt;
+  return normalised_score(sample.speed->speedup,
+                          sample.speed->speedup / *sample.speed->over_expert);
+}
+
+/// Where nothing was timed there is no score: the failures alone would make it 0.
+void add_scores(const ByTask& tasks, const std::vector<int>& ks, ReportRow& row) {
+  const auto timed = [](const ReportSample* sample) { return sample->correct() && worth(*sample); };
+  const bool any_timed = std::ranges::any_of(
+      tasks, [&](const auto& task) { return std::ranges::any_of(task.second, timed); });
+  for (const int k : ks) {
+    std::vector<double> values;
+    for (const auto& [task, samples] : tasks) {
+      std::vector<double> scores;
+      for (const ReportSample* sample : samples)
+        if (const auto score = worth(*sample)) scores.push_back(*score);
+      if (const auto value = statistics::best_of_k(scores, k)) values.push_back(*value);
+    }
+    row.score.push_back(any_timed ? over_tasks(values, k) : over_tasks({}, k));
   }
 }
 
@@ -153,6 +188,7 @@ ReportRow make_row(const ReportRun& run, const std::string& level,
   const ByTask tasks = by_task(samples);
   row.tasks = static_cast<int>(tasks.size());
   add_rates(tasks, ks, row);
+  add_scores(tasks, ks, row);
   add_speeds(tasks, row);
   return row;
 }

@@ -40,7 +40,7 @@ Result<ReportData> load_report(const std::vector<std::filesystem::path>& folders
 /// The thresholds of fast_p.
 inline constexpr double kFastThresholds[] = {0, 0.5, 0.8, 1, 1.5, 2};
 
-/// A rate averaged over tasks; absent where no task has k samples.
+/// A rate or score averaged over tasks; absent where no task has k samples.
 struct RateAtK {
   double p = 0;  // fast_p's threshold; unused by pass@k
   int k = 1;
@@ -61,6 +61,7 @@ struct ReportRow {
   std::vector<RateAtK> pass;      // by k
   std::vector<RateAtK> fast;      // by threshold and k
   std::vector<RateAtK> fast_low;  // the same with the lower bound of each speedup, k = 1
+  std::vector<RateAtK> score;     // by k: expected best normalised score; naive 0, expert 1
   int timed = 0;                  // correct samples with a speed
   std::optional<statistics::Estimate>
       gmean_correct;                              // per task, then over tasks; failures left out

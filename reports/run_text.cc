@@ -1,6 +1,7 @@
 // The result table as text, Markdown, CSV and JSON.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -33,24 +34,38 @@ std::string verdict_text(const ReportRow& row) {
   return text;
 }
 
+/// Whether there is anything to show for score@k.
+bool scored(const std::vector<ReportRow>& rows) {
+  return std::ranges::any_of(rows, [](const ReportRow& row) {
+    return std::ranges::any_of(row.score,
+                               [](const RateAtK& score) { return score.value.has_value(); });
+  });
+}
+
 std::vector<std::string> header(const std::vector<ReportRow>& rows) {
   std::vector<std::string> cells = {"agent", "level", "tasks", "samples"};
   if (rows.empty()) return cells;
   for (const RateAtK& rate : rows[0].pass) cells.push_back(fmt::format("pass@{} %", rate.k));
   for (const RateAtK& rate : rows[0].fast)
     if (rate.k == 1 && rate.p > 0) cells.push_back(fmt::format("fast_{:g}@1 %", rate.p));
+  if (scored(rows))
+    for (const RateAtK& score : rows[0].score) cells.push_back(fmt::format("score@{}", score.k));
   for (const char* cell :
        {"timed", "gmean correct", "gmean all", "median", "tokens", "cost", "verdicts"})
     cells.emplace_back(cell);
   return cells;
 }
 
-std::vector<std::string> cells_of(const ReportRow& row) {
+std::vector<std::string> cells_of(const ReportRow& row, bool with_scores) {
   std::vector<std::string> cells = {row.label, row.level, std::to_string(row.tasks),
                                     std::to_string(row.samples)};
   for (const RateAtK& rate : row.pass) cells.push_back(percent(rate));
   for (const RateAtK& rate : row.fast)
     if (rate.k == 1 && rate.p > 0) cells.push_back(percent(rate));
+  for (const RateAtK& score : with_scores ? row.score : std::vector<RateAtK>())
+    cells.push_back(score.value ? fmt::format("{:.2f} [{:.2f}, {:.2f}]", *score.value,
+                                              score.interval.low, score.interval.high)
+                                : "-");
   cells.push_back(std::to_string(row.timed));
   cells.push_back(times(row.gmean_correct));
   cells.push_back(times(row.gmean_all));
@@ -66,7 +81,9 @@ std::string notes(const ReportData& data) {
       "Rates are unbiased estimates in percent with 95 % intervals over tasks; '-' is undefined "
       "(fewer than k samples, or nothing timed).\n"
       "gmean correct leaves failed tasks out; gmean all counts them as 1.0x. Speedups are over the "
-      "task's naive kernel.\n";
+      "task's naive kernel.\n"
+      "score@k: expected best of k samples; 0 is the naive kernel, 1 the expert's, on a log "
+      "scale.\n";
   for (const ReportRun& run : data.runs)
     text += fmt::format("{}: suite {}, loop {}, device {}{}\n", run.label, run.run.suite,
                         run.run.loop, run.run.device_id,
@@ -108,6 +125,7 @@ std::string csv(const std::vector<ReportRow>& rows) {
     for (const RateAtK& rate : row.pass) line(row, "pass@k", rate);
     for (const RateAtK& rate : row.fast) line(row, "fast_p@k", rate);
     for (const RateAtK& rate : row.fast_low) line(row, "fast_p@k of lower bounds", rate);
+    for (const RateAtK& score : row.score) line(row, "score@k", score);
     speed(row, "gmean_correct", row.gmean_correct);
     speed(row, "gmean_all", row.gmean_all);
   }
@@ -168,7 +186,8 @@ nlohmann::json rows_json(const ReportData& data, const std::vector<ReportRow>& r
                   {"quartile_high", *row.quartile_high}});
     for (const auto& [key, rates] :
          {std::pair{"pass_at_k", &row.pass}, std::pair{"fast_p_at_k", &row.fast},
-          std::pair{"fast_p_at_k_lower_bound", &row.fast_low}}) {
+          std::pair{"fast_p_at_k_lower_bound", &row.fast_low},
+          std::pair{"score_at_k", &row.score}}) {
       one[key] = nlohmann::json::array();
       for (const RateAtK& rate : *rates) one[key].push_back(rate_json(rate));
     }
@@ -194,7 +213,7 @@ std::string markdown(const std::vector<ReportRow>& rows) {
   std::string text = line(head) + "|";
   for (size_t i = 0; i < head.size(); ++i) text += "---|";
   text += "\n";
-  for (const ReportRow& row : rows) text += line(cells_of(row));
+  for (const ReportRow& row : rows) text += line(cells_of(row, scored(rows)));
   return text;
 }
 
@@ -214,7 +233,7 @@ std::string report_text(const ReportData& data, const std::vector<ReportRow>& ro
       break;
   }
   Table table(header(rows));
-  for (const ReportRow& row : rows) table.add(cells_of(row));
+  for (const ReportRow& row : rows) table.add(cells_of(row, scored(rows)));
   return table.text(width) + "\n" + notes(data);
 }
 

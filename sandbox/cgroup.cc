@@ -26,9 +26,11 @@ constexpr std::string_view kPrefix = "assay-";
 /// Younger leaves may belong to a supervisor that we cannot see, between mkdir and clone.
 constexpr time_t kSweepAgeSeconds = 2;
 
+/// What can be read: a group that goes away meanwhile ends its files early.
 std::string read_text(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
 }
 
 /// 0 or errno. Control files want one write.
@@ -169,14 +171,18 @@ bool enable_controls(const fs::path& own) {
   if (controls(own)) return true;
   const std::string available = read_text(own / "cgroup.controllers");
   if (!has_word(available, "memory") || !has_word(available, "pids")) return false;
+  // Worth having, but not every host delegates it.
+  if (has_word(available, "cpu")) write_text(own / "cgroup.subtree_control", "+cpu");
   if (write_text(own / "cgroup.subtree_control", "+memory +pids") == 0) return true;
   if (errno != EBUSY || read_text(own / "cgroup.procs") != fmt::format("{}\n", getpid()))
     return false;
   const fs::path home = own / fmt::format("{}{}-home", kPrefix, getpid());
   if (mkdir(home.c_str(), 0755) != 0) return false;
   if (write_text(home / "cgroup.procs", "0") == 0 &&
-      write_text(own / "cgroup.subtree_control", "+memory +pids") == 0)
+      write_text(own / "cgroup.subtree_control", "+memory +pids") == 0) {
+    if (has_word(available, "cpu")) write_text(own / "cgroup.subtree_control", "+cpu");
     return true;
+  }
   write_text(own / "cgroup.procs", "0");
   remove_leaf(home);
   return false;
@@ -197,6 +203,7 @@ void probe_v2(CgroupMeans& means) {
       sweep(folder);
       means.v2 = folder;
       means.v2_controls = true;
+      means.v2_cpu = try_leaf(folder, "cpu.max", "max 100000") == 0;
       return;
     }
     if (folder == found->mount || folder == folder.parent_path()) break;
@@ -258,6 +265,8 @@ CgroupMeans probe_cgroups() {
     means.memory = probe_v1("memory", "memory.limit_in_bytes", "1073741824", means.why);
     means.pids = probe_v1("pids", "pids.max", "64", means.why);
   }
+  std::string unused;
+  if (!means.v2_cpu) means.cpu = probe_v1("cpu", "cpu.cfs_quota_us", "-1", unused);
   if (means.limits_memory() && means.limits_pids()) means.why.clear();
   return means;
 }
@@ -266,6 +275,8 @@ Result<Cgroup> Cgroup::create(const CgroupMeans& means, const Limits& limits) {
   Cgroup group;
   const std::string memory = std::to_string(limits.memory_bytes);
   const std::string processes = std::to_string(limits.processes + 1);  // and init
+  constexpr int kPeriod_us = 100'000;
+  const int quota_us = static_cast<int>(limits.processors * kPeriod_us);
   if (!means.v2.empty()) {
     ASSIGN_OR_RETURN(group.v2_, make_leaf(means.v2));
     group.v2_controls_ = means.v2_controls;
@@ -277,6 +288,14 @@ Result<Cgroup> Cgroup::create(const CgroupMeans& means, const Limits& limits) {
       RETURN_IF_ERROR(set(group.v2_, "pids.max", processes));
       write_text(group.v2_ / "memory.swap.max", "0");  // absent without swap accounting
     }
+    if (means.v2_cpu && quota_us > 0)
+      RETURN_IF_ERROR(set(group.v2_, "cpu.max", fmt::format("{} {}", quota_us, kPeriod_us)));
+  }
+  if (!means.cpu.empty() && quota_us > 0) {
+    ASSIGN_OR_RETURN(group.cpu_, make_leaf(means.cpu));
+    RETURN_IF_ERROR(set(group.cpu_, "cpu.cfs_period_us", std::to_string(kPeriod_us)));
+    RETURN_IF_ERROR(set(group.cpu_, "cpu.cfs_quota_us", std::to_string(quota_us)));
+    group.cpu_entry_ = open_entry(group.cpu_);
   }
   if (!means.memory.empty()) {
     ASSIGN_OR_RETURN(group.memory_, make_leaf(means.memory));
@@ -299,7 +318,7 @@ CgroupLeaf::~CgroupLeaf() {
 
 std::vector<int> Cgroup::entries() const {
   std::vector<int> entries;
-  for (const Descriptor* entry : {&memory_entry_, &pids_entry_})
+  for (const Descriptor* entry : {&memory_entry_, &pids_entry_, &cpu_entry_})
     if (*entry) entries.push_back(entry->get());
   return entries;
 }

@@ -22,10 +22,13 @@ struct CgroupMeans {
   bool v2_controls = false;      // memory and pids limits work beneath `v2`
   std::filesystem::path memory;  // v1, where v2 does not control memory
   std::filesystem::path pids;    // v1
+  bool v2_cpu = false;           // cpu.max works beneath `v2`
+  std::filesystem::path cpu;     // v1, where v2 does not control the processor
   std::string why;               // what stands in the way, where limits are missing
 
   bool limits_memory() const { return v2_controls || !memory.empty(); }
   bool limits_pids() const { return v2_controls || !pids.empty(); }
+  bool limits_processors() const { return v2_cpu || !cpu.empty(); }
 };
 
 /// Tries what this process may do, and removes empty leaves that a killed supervisor left behind.
@@ -80,10 +83,12 @@ class Cgroup {
   CgroupLeaf v2_;
   CgroupLeaf memory_;
   CgroupLeaf pids_;
+  CgroupLeaf cpu_;
   bool v2_controls_ = false;
   Descriptor v2_folder_;
   Descriptor memory_entry_;
   Descriptor pids_entry_;
+  Descriptor cpu_entry_;
   Descriptor memory_event_;
 };
 

@@ -155,6 +155,26 @@ bool attach(int root, Step& step) {
   return ok;
 }
 
+/// A procfs belongs to root outside, whoever mounts it: in a container, where a run's user is root
+/// outside, its files of the whole kernel (core_pattern!) could be written through it.
+bool mount_processes(const char* path) {
+  if (mount("proc", path, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "") != 0) return false;
+  const int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  for (const char* name :
+       {"sys", "irq", "bus", "fs", "scsi", "acpi", "driver", "mtrr", "sysrq-trigger"}) {
+    const int tree = open_tree(folder, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0 && errno == ENOENT) continue;
+    mount_attr attributes = {};
+    attributes.attr_set = MOUNT_ATTR_RDONLY;
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) != 0 ||
+        move_mount(tree, "", folder, name, MOVE_MOUNT_F_EMPTY_PATH) != 0)
+      return false;
+    close(tree);
+  }
+  close(folder);
+  return true;
+}
+
 bool carry_out(int root, Step& step) {
   if (!make_entry(root, step)) return false;
   switch (step.kind) {
@@ -167,7 +187,7 @@ bool carry_out(int root, Step& step) {
       return mount("assay", step.path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV,
                    step.source.c_str()) == 0;
     case Step::Kind::processes:
-      return mount("proc", step.path.c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "") == 0;
+      return mount_processes(step.path.c_str());
   }
   return false;
 }

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -66,8 +67,12 @@ constexpr const char* kCommon[] = {
     "set_tid_address", "setgid", "setpgid", "setresgid", "setresuid", "setrlimit", "setsid",
     "setuid", "sysinfo", "uname", "wait4", "waitid",
     // signals
-    "kill", "pause", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo",
-    "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "sigaltstack", "tgkill", "tkill"};
+    "pause", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn", "rt_sigsuspend",
+    "rt_sigtimedwait", "sigaltstack"};
+
+/// Calls that send a signal, and which argument is its number.
+constexpr std::pair<const char*, unsigned> kSignalling[] = {
+    {"kill", 1}, {"rt_sigqueueinfo", 1}, {"tgkill", 2}, {"tkill", 1}};
 
 constexpr const char* kProcesses[] = {"fork", "vfork", "execve"};
 
@@ -160,7 +165,7 @@ class Builder {
   /// A rule for argument `index`, an int, being `value` under `mask`.
   void rule_if(uint32_t action, const char* call, unsigned index, uint64_t value,
                uint64_t mask = kInt) {
-    rule(action, call, {SCMP_CMP(index, SCMP_CMP_MASKED_EQ, mask, value)});
+    rule(action, call, {scmp_arg_cmp{index, SCMP_CMP_MASKED_EQ, mask, value}});
   }
 
   Result<std::vector<sock_filter>> finish() {
@@ -221,6 +226,20 @@ void add_clone(Builder& builder, bool processes, uint32_t on_fork) {
     if ((kNewNamespaces & bit) != 0) builder.rule_if(builder.forbid(), "clone", 0, bit, bit);
 }
 
+/// Without `kill_too` every signal but SIGKILL is allowed: at least one of the low bits differs. A
+/// rule for each bit, as a comparison with "not equal" knows no mask.
+void add_signals(Builder& builder, bool kill_too) {
+  for (const auto& [call, argument] : kSignalling) {
+    if (kill_too) {
+      builder.rule(SCMP_ACT_ALLOW, call);
+      continue;
+    }
+    for (uint64_t bit = 1; bit <= 64; bit <<= 1)
+      builder.rule_if(SCMP_ACT_ALLOW, call, argument, ~uint64_t{SIGKILL} & bit, bit);
+    builder.rule_if(builder.forbid(), call, argument, SIGKILL);
+  }
+}
+
 void add_compiler(Builder& builder) {
   builder.rules(SCMP_ACT_ALLOW, kProcesses);
   add_clone(builder, true, 0);
@@ -267,6 +286,7 @@ Result<std::vector<sock_filter>> build(Policy policy, bool listener) {
   builder.rules(builder.forbid(), kForbidden);
   builder.rules(SCMP_ACT_ERRNO(EOPNOTSUPP), kAttributes);
   add_arguments_common(builder);
+  add_signals(builder, sends_kill(policy));
   switch (policy) {
     case Policy::compiler:
       add_compiler(builder);
@@ -299,6 +319,8 @@ Result<const std::vector<sock_filter>*> policy_filter(Policy policy, bool listen
 bool executes_once(Policy policy) {
   return policy == Policy::recorder || policy == Policy::gpu_runner;
 }
+
+bool sends_kill(Policy policy) { return policy == Policy::compiler || policy == Policy::python; }
 
 std::string system_call_name(uint32_t architecture, int number) {
   uint32_t token = 0;

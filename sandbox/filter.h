@@ -20,6 +20,10 @@ Result<const std::vector<sock_filter>*> policy_filter(Policy policy, bool listen
 /// is let through by init and every later one is a violation.
 bool executes_once(Policy policy);
 
+/// Whether the policy's program may send SIGKILL. Where not, one that ends by it was killed by
+/// somebody else.
+bool sends_kill(Policy policy);
+
 /// The name of a system call number of `architecture` (AUDIT_ARCH_*), or "" when unknown.
 std::string system_call_name(uint32_t architecture, int number);
 

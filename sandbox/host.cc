@@ -70,6 +70,9 @@ void describe(Means& means, const std::string& why) {
     lacks("memory limit", "by control group", "by polling, with RLIMIT_DATA", means.cgroups.why);
   if (!means.cgroups.limits_pids())
     lacks("process limit", "by control group", "RLIMIT_NPROC", means.cgroups.why);
+  if (!means.cgroups.limits_processors())
+    lacks("share of the processors", "by control group", "not limited",
+          "no cpu controller can be used here");
   if (means.cgroups.v2.empty())
     lacks("processor time limit", "by control group", "by polling, with RLIMIT_CPU",
           means.cgroups.why);

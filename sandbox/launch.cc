@@ -131,7 +131,8 @@ void set_limits(Launch& launch, const Limits& limits, Policy policy, const Means
   }
   if (limits.cpu.count() > 0) {
     const rlim_t seconds = static_cast<rlim_t>((limits.cpu.count() + 999) / 1000);
-    launch.limits.push_back(limit(RLIMIT_CPU, seconds, seconds + 1));
+    // The supervisor comes first, who measures all processes; this is for one that is held up.
+    launch.limits.push_back(limit(RLIMIT_CPU, seconds + 1, seconds + 2));
   }
 }
 
@@ -154,6 +155,8 @@ Result<Launch> prepare_launch(const Command& command, const Limits& limits, Poli
   launch.landlock_abi = means.landlock_abi;
   launch.listener = means.listener;
   launch.executes_once = means.listener && executes_once(policy);
+  launch.kill_is_foreign = !sends_kill(policy);
+  launch.isolation = means.isolation;
   ASSIGN_OR_RETURN(launch.filter, policy_filter(policy, means.listener));
   return launch;
 }

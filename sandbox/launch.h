@@ -53,7 +53,9 @@ struct Launch {
   const std::vector<sock_filter>* filter = nullptr;
   bool listener = false;
   bool executes_once = false;
-  bool self_test = false;  // run the built-in self-test in place of a program
+  bool kill_is_foreign = false;  // the filter lets the program send no SIGKILL
+  Isolation isolation;           // of the host, for the outcome
+  bool self_test = false;        // run the built-in self-test in place of a program
 };
 
 /// Plans a run without starting anything. The descriptors but `descriptors` are still to be set.

@@ -385,6 +385,8 @@ Outcome Run::outcome() {
   outcome.wall = ended_ && cause_ == Cause::none ? microseconds(ended_->wall_us) : elapsed;
   outcome.cpu = cpu_.value_or(microseconds(0));
   outcome.peak_memory_bytes = peak_bytes_;
+  outcome.tier = launch_.isolation.tier;
+  outcome.degraded = launch_.isolation.degraded;
   classify(outcome);
   if (outcome.exit != Exit::exited) outcome.outputs.clear();
   if (out_of_processes_ && outcome.exit != Exit::pids)
@@ -440,7 +442,11 @@ void Run::classify(Outcome& outcome) const {
 void Run::classify_status(Outcome& outcome) const {
   const int status = ended_->status;
   const bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  if (WIFEXITED(status)) {
+  if (!clean && limits_.cpu.count() > 0 && outcome.cpu >= limits_.cpu) {
+    // RLIMIT_CPU may end one of its processes, or itself by SIGKILL, sooner than check_usage().
+    outcome.exit = Exit::timeout;
+    outcome.explanation = "the program used up its processor time and failed";
+  } else if (WIFEXITED(status)) {
     outcome.exit = Exit::exited;
     outcome.code = WEXITSTATUS(status);
     outcome.explanation = fmt::format("the program exited with status {}", outcome.code);
@@ -450,6 +456,10 @@ void Run::classify_status(Outcome& outcome) const {
     outcome.explanation = fmt::format("the program was ended by signal {} ({})", outcome.signal,
                                       strsignal(outcome.signal));
     if (outcome.signal == SIGXCPU) outcome.exit = Exit::timeout;
+    if (outcome.signal == SIGKILL && launch_.kill_is_foreign) {
+      outcome.exit = Exit::sandbox_failure;
+      outcome.explanation = "the program was killed from outside the sandbox";
+    }
     if (outcome.signal == SIGXFSZ) {
       outcome.exit = Exit::output;
       outcome.explanation =

@@ -7,8 +7,7 @@
 //                  a pidfd of the child, a socket of messages, stdout and stderr, a memory event,
 //                  deadlines. It never trusts end-of-file, only the pidfd.
 //   init           the child (child.cc, init.cc), pid 1 of its process namespace. It builds the
-//   view
-//                  in a tmpfs, makes that the only root, forks the program, gives up every
+//                  view in a tmpfs, makes that the only root, forks the program, gives up every
 //                  privilege and waits: it forwards the raw wait status, names forbidden system
 //                  calls (seccomp reports them to it), kills what the program left behind and hands
 //                  out requested files as descriptors. If the supervisor dies, init sees its socket

@@ -65,11 +65,21 @@ struct Limits {
   size_t file_bytes = size_t{256} << 20;  // largest single file
   size_t output_bytes = size_t{1} << 20;  // of each of stdout and stderr; front and back kept
   size_t processes = 64;
+  double processors = 0;  // how many it may keep busy; 0: all
+};
+
+/// One protection that could not be applied on this host.
+struct Degradation {
+  std::string property;  // "memory limit", "file view", ...
+  std::string wanted;
+  std::string got;
+  std::string reason;
 };
 
 /// How the program ended. Limits: `timeout` wall or processor time, `memory`, `pids` (it failed
 /// after a process was refused), `output` (what it printed, or one file). `policy_violation`:
-/// killed for a system call the policy forbids.
+/// killed for a system call the policy forbids. `sandbox_failure`: not the program's doing, such as
+/// a SIGKILL from outside for a program that its policy does not let send one (recorder, runner).
 enum class Exit {
   exited,
   signalled,
@@ -96,15 +106,9 @@ struct Outcome {
   std::map<std::string, std::string> outputs;
   std::chrono::microseconds wall{0};
   std::chrono::microseconds cpu{0};
-  size_t peak_memory_bytes = 0;  // 0: unknown
-};
-
-/// One protection that could not be applied on this host.
-struct Degradation {
-  std::string property;  // "memory limit", "file view", ...
-  std::string wanted;
-  std::string got;
-  std::string reason;
+  size_t peak_memory_bytes = 0;       // 0: unknown
+  int tier = 4;                       // as Isolation::tier
+  std::vector<Degradation> degraded;  // what could not be applied to this run
 };
 
 /// What this host allows, found by trying it once (cached for the process).

@@ -30,6 +30,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMostGroups = 16'384;
+/// A device that was trouble is not called ready; then it is, or nobody would ever try it again.
+constexpr double kSuspectSeconds = 30;
 
 double seconds_between(SteadyTime from, SteadyTime to) {
   return std::chrono::duration<double>(to - from).count();
@@ -82,6 +84,7 @@ Desk::Desk(Bench& bench, DeskOptions options, DeskObserver* observer)
   status_.mean_seconds = 1;
   for (size_t lane = 0; lane < bench.lanes(); ++lane)
     status_.lanes.push_back({bench.lane_name(lane), 0, bench.workers_per_lane(), 0, 0, true});
+  suspect_until_.resize(bench.lanes());
   threads_.emplace_back([this] { run_timers(); });
   for (size_t lane = 0; lane < bench.lanes(); ++lane)
     for (size_t worker = 0; worker < bench.workers_per_lane(); ++worker)
@@ -281,8 +284,9 @@ void Desk::judge(size_t lane, const std::shared_ptr<Job>& job) {
     DeskStatus::Lane& device = status_.lanes[lane];
     --device.busy;
     ++device.done;
-    device.healthy = shared->verdict != Verdict::infra_error;
-    if (!device.healthy) ++device.trouble;
+    const bool trouble = shared->verdict == Verdict::infra_error;
+    suspect_until_[lane] = trouble ? seconds_from_now(kSuspectSeconds) : SteadyTime();
+    if (trouble) ++device.trouble;
     ++(from_store ? status_.from_store : status_.evaluated);
     if (!from_store)
       status_.mean_seconds =
@@ -442,8 +446,15 @@ DeskStatus Desk::status() const {
   status.queued = queue_.size();
   status.orders = tickets_.size();
   const SteadyTime now = Clock::now();
+  for (size_t lane = 0; lane < status.lanes.size(); ++lane)
+    status.lanes[lane].healthy = now >= suspect_until_[lane];
   for (const auto& [place, job] : queue_)
     status.oldest_seconds = std::max(status.oldest_seconds, seconds_between(job->queued_at, now));
+  for (const auto& [key, job] : jobs_) {
+    status.compiling += job->phase == Phase::compiling;
+    status.checking += job->phase == Phase::checking;
+    status.timing += job->phase == Phase::timing;
+  }
   return status;
 }
 

@@ -20,6 +20,11 @@ using prometheus::BuildHistogram;
 const prometheus::Histogram::BucketBoundaries kSeconds = {0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1,
                                                           3,     10,    30,   60,   120, 300, 600};
 
+/// Counters that the desk keeps itself.
+void raise(prometheus::Counter& counter, uint64_t value) {
+  counter.Increment(static_cast<double>(value) - counter.Value());
+}
+
 }  // namespace
 
 struct Metrics::Impl {
@@ -43,6 +48,16 @@ struct Metrics::Impl {
       BuildHistogram()
           .Name("assay_request_seconds")
           .Help("From a request's body to its answer, by protocol and status")
+          .Register(registry);
+  prometheus::Family<prometheus::Counter>& orders =
+      BuildCounter()
+          .Name("assay_orders_total")
+          .Help("Orders that needed no evaluation, by what became of them")
+          .Register(registry);
+  prometheus::Family<prometheus::Counter>& trouble =
+      BuildCounter()
+          .Name("assay_lane_trouble_total")
+          .Help("Evaluations of a device that ended without a verdict")
           .Register(registry);
   prometheus::Family<prometheus::Gauge>& gauges =
       BuildGauge().Name("assay_queue").Help("The desk as of now").Register(registry);
@@ -84,17 +99,24 @@ std::string Metrics::text(const DeskStatus& status, size_t connections) {
   };
   set("queued", static_cast<double>(status.queued));
   set("running", static_cast<double>(status.running));
+  set("compiling", static_cast<double>(status.compiling));
+  set("checking", static_cast<double>(status.checking));
+  set("timing", static_cast<double>(status.timing));
   set("orders", static_cast<double>(status.orders));
   set("oldest_seconds", status.oldest_seconds);
   set("mean_seconds", status.mean_seconds);
   set("connections", static_cast<double>(connections));
-  set("joined_total", static_cast<double>(status.joined));
-  set("expired_total", static_cast<double>(status.expired));
+  const auto count = [&](const char* what, uint64_t value) {
+    raise(impl_->orders.Add({{"what", what}}), value);
+  };
+  count("joined", status.joined);
+  count("from_memory", status.from_memory);
+  count("from_store", status.from_store);
+  count("expired", status.expired);
   for (const DeskStatus::Lane& lane : status.lanes) {
     impl_->lanes.Add({{"lane", lane.name}, {"what", "busy"}}).Set(static_cast<double>(lane.busy));
     impl_->lanes.Add({{"lane", lane.name}, {"what", "healthy"}}).Set(lane.healthy ? 1 : 0);
-    impl_->lanes.Add({{"lane", lane.name}, {"what", "trouble_total"}})
-        .Set(static_cast<double>(lane.trouble));
+    raise(impl_->trouble.Add({{"lane", lane.name}}), lane.trouble);
   }
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, impl_->registry.Collect());

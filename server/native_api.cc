@@ -21,8 +21,6 @@
 
 #include "agents/http/json.h"
 #include "base/digest.h"
-#include "base/files.h"
-#include "base/install.h"
 #include "reports/reward_facts.h"
 #include "server/json_fields.h"
 #include "server/native_result.h"
@@ -48,8 +46,7 @@ struct Item {
 
 class NativeApi : public std::enable_shared_from_this<NativeApi> {
  public:
-  NativeApi(Service& service, Store& store, std::function<size_t()> connections)
-      : service_(service), store_(store), connections_(std::move(connections)) {}
+  NativeApi(Service& service, Store& store) : service_(service), store_(store) {}
 
   void post(Call call);
   void post_batch(Call call);
@@ -58,13 +55,6 @@ class NativeApi : public std::enable_shared_from_this<NativeApi> {
   void cancel(Call call);
   void cancel_group(Call call);
   void rescore(Call call);
-  void tasks(Call call);
-  void task(Call call);
-  void prompt(Call call);
-  void rewards(Call call);
-  void capacity(Call call);
-  void ready(Call call);
-  void metrics(Call call);
 
  private:
   Result<Item> read_item(const json& body, const ServerRequest& request, const std::string& where);
@@ -73,6 +63,7 @@ class NativeApi : public std::enable_shared_from_this<NativeApi> {
   /// Places an order whose end is remembered.
   Desk::Placed place(const Item& item, std::function<void(JudgedPointer)> done,
                      Desk::OnPhase on_phase = {});
+  void remember_end(const std::string& id, const JudgedPointer& judged);
   JudgedPointer ended(const std::string& id);
   void reply_pending(const std::shared_ptr<Exchange>& exchange, const Item& item);
   /// Answers when there is a verdict, or after `wait` seconds with 202.
@@ -80,7 +71,6 @@ class NativeApi : public std::enable_shared_from_this<NativeApi> {
 
   Service& service_;
   Store& store_;
-  const std::function<size_t()> connections_;
   std::mutex mutex_;
   std::map<std::string, JudgedPointer> ended_;  // without a verdict, by id
   std::deque<std::string> ended_order_;
@@ -208,17 +198,22 @@ Desk::Placed NativeApi::place(const Item& item, std::function<void(JudgedPointer
                               Desk::OnPhase on_phase) {
   const auto remember = [self = shared_from_this(), id = item.id,
                          done = std::move(done)](const JudgedPointer& judged) {
-    if (!judged->policy_evidence()) {
-      const std::lock_guard lock(self->mutex_);
-      if (self->ended_.emplace(id, judged).second) self->ended_order_.push_back(id);
-      if (self->ended_order_.size() > kMostEnded) {
-        self->ended_.erase(self->ended_order_.front());
-        self->ended_order_.pop_front();
-      }
-    }
+    self->remember_end(id, judged);
     done(judged);
   };
   return service_.desk().place(item.wanted.order, remember, std::move(on_phase));
+}
+
+void NativeApi::remember_end(const std::string& id, const JudgedPointer& judged) {
+  const std::lock_guard lock(mutex_);
+  if (judged->policy_evidence()) {  // of another request for the same id, which did not give up
+    ended_.erase(id);
+    return;
+  }
+  if (ended_.emplace(id, judged).second) ended_order_.push_back(id);
+  if (ended_order_.size() <= kMostEnded) return;
+  ended_.erase(ended_order_.front());
+  ended_order_.pop_front();
 }
 
 JudgedPointer NativeApi::ended(const std::string& id) {
@@ -443,73 +438,10 @@ void NativeApi::rescore(Call call) {
   reply_json(call.exchange, 200, {{"results", results}});
 }
 
-void NativeApi::tasks(Call call) {
-  json list = json::array();
-  for (const Task& task : service_.catalogue().tasks)
-    list.push_back({{"task_id", task.id},
-                    {"title", task.title},
-                    {"suite", task.suite},
-                    {"level", task.level}});
-  reply_json(call.exchange, 200, {{"tasks", list}});
-}
-
-void NativeApi::task(Call call) {
-  const Task* task = service_.task(call.parts[0]);
-  if (!task) return call.exchange->reply(error_reply(404, service_.unknown_task(call.parts[0])));
-  reply_json(call.exchange, 200,
-             {{"task_id", task->id},
-              {"title", task->title},
-              {"suite", task->suite},
-              {"level", task->level},
-              {"statement", task->statement},
-              {"signature", task->signature()}});
-}
-
-void NativeApi::prompt(Call call) {
-  const Task* task = service_.task(call.parts[0]);
-  if (!task) return call.exchange->reply(error_reply(404, service_.unknown_task(call.parts[0])));
-  reply_json(call.exchange, 200, {{"task_id", task->id}, {"prompt", service_.prompt(*task)}});
-}
-
-void NativeApi::rewards(Call call) {
-  json list = json::array();
-  for (const RewardFormula& formula : service_.rewards())
-    list.push_back({{"reward_spec", formula.id()},
-                    {"formula", formula.about},
-                    {"source", formula.source},
-                    {"needs_timing", formula.needs_timing},
-                    {"available", !formula.needs_timing || service_.bench().times()}});
-  reply_json(call.exchange, 200, {{"default", service_.options().reward}, {"rewards", list}});
-}
-
-void NativeApi::capacity(Call call) {
-  reply_json(call.exchange, 200,
-             capacity_json(service_.desk().status(), service_.bench(), connections_()));
-}
-
-void NativeApi::ready(Call call) {
-  const DeskStatus status = service_.desk().status();
-  std::string reason;
-  if (status.draining)
-    reason = "this server is about to end";
-  else if (std::ranges::none_of(status.lanes, &DeskStatus::Lane::healthy))
-    reason = "the last evaluation on every device ended in trouble";
-  reply_json(call.exchange, reason.empty() ? 200 : 503,
-             {{"ready", reason.empty()}, {"reason", reason}});
-}
-
-void NativeApi::metrics(Call call) {
-  call.exchange->reply({200,
-                        service_.metrics().text(service_.desk().status(), connections_()),
-                        "text/plain; version=0.0.4",
-                        {}});
-}
-
 }  // namespace
 
-void add_native_api(Router& router, Service& service, Store& store,
-                    std::function<size_t()> connections) {
-  const auto api = std::make_shared<NativeApi>(service, store, std::move(connections));
+void add_native_api(Router& router, Service& service, Store& store) {
+  const auto api = std::make_shared<NativeApi>(service, store);
   const auto add = [&](const char* method, const char* pattern, void (NativeApi::*answer)(Call)) {
     router.add({method, pattern, [api, answer](Call call) { ((*api).*answer)(std::move(call)); },
                 false, true});
@@ -521,27 +453,6 @@ void add_native_api(Router& router, Service& service, Store& store,
   add("GET", "/v1/evaluations/{id}/events", &NativeApi::events);
   add("DELETE", "/v1/groups/{group_id}", &NativeApi::cancel_group);
   add("POST", "/v1/rescore", &NativeApi::rescore);
-  add("GET", "/v1/tasks", &NativeApi::tasks);
-  add("GET", "/v1/tasks/{task_id}", &NativeApi::task);
-  add("GET", "/v1/tasks/{task_id}/prompt", &NativeApi::prompt);
-  add("GET", "/v1/rewards", &NativeApi::rewards);
-  add("GET", "/v1/capacity", &NativeApi::capacity);
-  add("GET", "/metrics", &NativeApi::metrics);
-  router.add({"GET", "/readyz", [api](Call call) { api->ready(std::move(call)); }, true, false});
-  router.add({"GET", "/healthz",
-              [](Call call) {
-                reply_json(call.exchange, 200, {{"status", "ok"}});
-              },
-              true, false});
-  router.add({"GET", "/openapi.json",
-              [](Call call) {
-                const auto folder = data_folder("server");
-                const Result<std::string> text =
-                    folder.ok() ? read_file(*folder / "openapi.json") : folder.error();
-                if (!text.ok()) return reply_error(call.exchange, text.error());
-                call.exchange->reply({200, *text, "application/json", {}});
-              },
-              true, false});
 }
 
 }  // namespace assay

@@ -1,4 +1,4 @@
-// The native API, /v1 and the paths for operators (docs/server.md, openapi.json).
+// The native API: /v1, and the paths for operators (docs/server.md, openapi.json).
 #pragma once
 
 #include <functional>
@@ -9,8 +9,10 @@
 
 namespace assay {
 
-/// `connections`: how many there are now, for /metrics.
-void add_native_api(Router& router, Service& service, Store& store,
-                    std::function<size_t()> connections);
+/// Evaluations, groups, rescoring.
+void add_native_api(Router& router, Service& service, Store& store);
+
+/// Tasks, rewards, capacity, health, metrics, the document. `connections`: how many there are now.
+void add_information_api(Router& router, Service& service, std::function<size_t()> connections);
 
 }  // namespace assay

@@ -111,6 +111,9 @@ std::optional<ServerReply> Router::admit(ServerRequest& request) {
     return reply;
   }
   request.client = *client;
+  // Any web page may send a browser to an address that only this machine can reach.
+  if (tokens_.empty() && !request.header("origin").empty())
+    return error_reply(403, "pages in a browser need a token; start the server with --token-file");
   if (!route && sockets_.contains(request.path)) return std::nullopt;
   if (!route)
     return other_method ? error_reply(405, request.method + " is not a method of " + request.path)

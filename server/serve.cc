@@ -61,7 +61,8 @@ class Running : public RewardServer {
                                          device, bench, desk_, *journal_, metrics_);
     RETURN_IF_ERROR(service_->prepare());
     router_ = std::make_unique<Router>(std::move(tokens), options.requests_per_second, metrics_);
-    add_native_api(*router_, *service_, store, [this] { return http_ ? http_->connections() : 0; });
+    add_native_api(*router_, *service_, store);
+    add_information_api(*router_, *service_, [this] { return http_ ? http_->connections() : 0; });
     add_openrlhf(*router_, *service_);
     add_slime(*router_, *service_);
     add_sandbox_fusion(*router_, *service_);

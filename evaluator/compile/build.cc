@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "evaluator/compile/diagnostics.h"
 
@@ -152,6 +153,11 @@ Result<StepsOutcome> run_steps(const BuildContext& context, const std::vector<St
                  fmt::format("the compiler's sandbox ended with {} (status {}): {} {}",
                              sandbox::name(end.exit), end.code, end.explanation,
                              end.standard_error.substr(0, 500))};
+  // Nothing of the candidate's runs here, and limits end a compiler otherwise.
+  for (const auto& [name, result] : outcome.results)
+    if (result.state == StepResult::State::killed && result.code == SIGKILL)
+      return Error{ErrorKind::sandbox,
+                   fmt::format("the compiler was killed from outside in the step {}", name)};
   outcome.failure = failure_of_killed_step(outcome);
   return outcome;
 }

@@ -7,8 +7,9 @@
 //   host.cu   -> g++ -S      -> host.s   -> as, ld -> launcher.so
 //   device.cu -> assay-nvrtc -> device.ptx -> match -> ptxas -> cubin
 //
-// The two rows run side by side, but for kernel templates: which of their instances exist is known
-// once g++ has compiled the host half, so NVRTC waits for host.s then.
+// The two rows run side by side. Which instances of kernel templates exist is known only once g++
+// has compiled the host half; until then NVRTC compiles those that are written at the launches, and
+// what it makes is taken if they turn out to be the right ones. Otherwise it starts again.
 //
 // Precompiled headers depend on toolkit, options and the set of headers. They are made on first
 // need, in a sandbox of their own from text that is all ours, and kept in cache_folder()/headers;
@@ -39,8 +40,11 @@ constexpr std::chrono::milliseconds kTimeLimit{10'000};
 constexpr const char* kHostHeader = "host.h";
 constexpr const char* kDeviceHeader = "device.pch";
 constexpr const char* kImpossible = "impossible";
+constexpr const char* kGuess = "device_guess";
+constexpr const char* kGuessedNames = "guessed_names";
 
-void append(std::vector<std::string>& to, std::vector<std::string> more) {
+template <typename Item>
+void append(std::vector<Item>& to, std::vector<Item> more) {
   to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
@@ -145,28 +149,39 @@ class NvrtcBuild final : public FastBuild {
            write_file(folder / product, take(*outcome, product)).ok();
   }
 
-  std::vector<Step> make_steps(const CompileRequest& request, bool templates,
+  std::vector<Step> make_steps(const CompileRequest& request, const SplitSource& halves,
                                const fs::path& host_header, const fs::path& device_header) const {
     const Toolchain& toolchain = context_.toolchain;
     Step host{"host_compile", {toolchain.host_compiler.string(), "-S", "-x", "c++"}, {}};
     append(host.arguments, host_options());
     append(host.arguments,
            {"-include", (host_header / kHostHeader).string(), "host.cu", "-o", "host.s"});
-    Step device{"device_compile",
-                {nvrtc_program(), "compile", toolchain.nvrtc.string(), "device.cu",
-                 templates ? "host.s" : "-", "device.ptx"},
-                {}};
-    if (templates) device.after = {"host_compile"};
-    append(device.arguments, device_options(request.arch));
-    append(device.arguments,
+    std::vector<std::string> options = device_options(request.arch);
+    append(options,
            {"--pch-messages=false", "--use-pch=" + (device_header / kDeviceHeader).string()});
-    std::vector<Step> steps = {
-        host,
-        device,
-        {"match",
-         {nvrtc_program(), "match", "host.s", "device.ptx", "matched.ptx"},
-         {"host_compile", "device_compile"}},
-        {"link", link_arguments(toolchain, "host.s", "launcher.so"), {"host_compile"}}};
+    const auto nvrtc_step = [&](const char* name, std::vector<std::string> arguments) {
+      arguments.insert(arguments.begin(), nvrtc_program());
+      append(arguments, options);
+      return Step{name, std::move(arguments), {}};
+    };
+    const std::string library = toolchain.nvrtc.string();
+    std::vector<Step> steps = {host};
+    if (halves.has_kernel_templates) {
+      if (!halves.launched_templates.empty())
+        steps.push_back(nvrtc_step(
+            kGuess, {"guess", library, "device.cu", kGuessedNames, std::string(kGuess) + ".ptx"}));
+      steps.push_back(nvrtc_step(
+          "device_compile", {"instantiate", library, "device.cu", "host.s", kGuess, "device.ptx"}));
+      steps.back().after = {"host_compile"};
+      if (!halves.launched_templates.empty()) steps.back().behind = {kGuess};
+    } else {
+      steps.push_back(
+          nvrtc_step("device_compile", {"compile", library, "device.cu", "device.ptx"}));
+    }
+    append(steps, {{"match",
+                    {nvrtc_program(), "match", "host.s", "device.ptx", "matched.ptx"},
+                    {"host_compile", "device_compile"}},
+                   {"link", link_arguments(toolchain, "host.s", "launcher.so"), {"host_compile"}}});
     if (request.want_cubin)
       steps.push_back({"assemble",
                        assembler_arguments(toolchain, request.arch, "matched.ptx", "device.cubin"),
@@ -178,8 +193,7 @@ class NvrtcBuild final : public FastBuild {
                                               const SplitSource& halves, const Preludes& preludes,
                                               const fs::path& host_header,
                                               const fs::path& device_header) {
-    const std::vector<Step> steps =
-        make_steps(request, halves.has_kernel_templates, host_header, device_header);
+    const std::vector<Step> steps = make_steps(request, halves, host_header, device_header);
     const std::string line_one = fmt::format("#line 1 \"{}\"\n", request.file_name);
     ASSIGN_OR_RETURN(
         StepsOutcome outcome,
@@ -187,12 +201,14 @@ class NvrtcBuild final : public FastBuild {
                   {{"host.cu",
                     preludes.host.rest + line_one + halves.host + "\n" + entry_section(request)},
                    {"device.cu", preludes.device.precompiled + "#pragma nv_hdrstop\n" +
-                                     preludes.device.rest + line_one + halves.device + "\n"}},
+                                     preludes.device.rest + line_one + halves.device + "\n"},
+                   {kGuessedNames, fmt::format("{}", fmt::join(halves.launched_templates, "\n"))}},
                   {"matched.ptx", "device.cubin", "launcher.so"},
                   {{host_header, {}, false}, {device_header, {}, false}}));
     if (outcome.failure) return std::optional<BuildProduct>();
     for (const Step& step : steps)
-      if (!outcome.succeeded(step.name)) return std::optional<BuildProduct>();
+      if (step.name != kGuess && !outcome.succeeded(step.name))
+        return std::optional<BuildProduct>();
     BuildProduct product;
     product.log = outcome.log();
     product.resource_log = outcome.printed("assemble");

@@ -1,13 +1,18 @@
 // assay-nvrtc: the device pass of the fast build, inside the sandbox.
 //
 // Theory of operation. NVRTC is a library; this program loads it with dlopen and is killed with it
-// when a source drives it mad. It has three uses:
+// when a source drives it mad. Its uses:
 //
 //   precompile LIBRARY SOURCE HEADER OPTION...   makes a precompiled header of a source that is
 //                                                only includes
-//   compile LIBRARY SOURCE NAMES PTX OPTION...   compiles; NAMES is the host half's assembly, whose
-//                                                kernel templates are to be instantiated, or -
-//   match NAMES PTX MATCHED                      makes symbols agree (ptx_names.h)
+//   compile LIBRARY SOURCE PTX OPTION...         compiles a source without kernel templates
+//   guess LIBRARY SOURCE NAMES PTX OPTION...     compiles; NAMES lists template instances, one a
+//                                                line, that are to be instantiated
+//   instantiate LIBRARY SOURCE ASSEMBLY GUESS PTX OPTION...
+//                                                compiles with the instances that the host half's
+//                                                assembly names; takes GUESS.ptx and the log in
+//                                                GUESS.err instead if they hold just these
+//   match ASSEMBLY PTX MATCHED                   makes symbols agree (ptx_names.h)
 //
 // A precompiled header is an image of NVRTC's heap and is only of use to a process that has its
 // heap at the same address. NVRTC allocates that heap by one large mmap before its first
@@ -23,6 +28,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -133,13 +139,31 @@ std::string run_nvrtc(const char* library, const std::string& source,
   return ptx;
 }
 
-int compile(int count, char** values) {
-  const std::string names_file = values[4];
+/// Compiles `source` with the options from `options` on into the file `ptx`; the exit status.
+int compile(char** options, int count, const char* library, const char* source,
+            const std::vector<std::string>& names, const char* ptx) {
+  const std::string text = run_nvrtc(library, read_all(source), names,
+                                     std::vector<const char*>(options, options + count));
+  return !text.empty() && write_all(ptx, text) ? 0 : 1;
+}
+
+int guess(int count, char** values) {
+  std::istringstream lines(read_all(values[4]));
   std::vector<std::string> names;
-  if (names_file != "-") names = instantiations(read_host_symbols(read_all(values[4])).kernels);
-  const std::string ptx = run_nvrtc(values[2], read_all(values[3]), names,
-                                    std::vector<const char*>(values + 6, values + count));
-  return !ptx.empty() && write_all(values[5], ptx) ? 0 : 1;
+  for (std::string name; std::getline(lines, name);) names.push_back(name);
+  return compile(values + 6, count - 6, values[2], values[3], names, values[5]);
+}
+
+int instantiate(int count, char** values) {
+  const HostSymbols symbols = read_host_symbols(read_all(values[4]));
+  const std::string guess = values[5];
+  if (const std::string ptx = read_all((guess + ".ptx").c_str());
+      !ptx.empty() && match_symbols(ptx, symbols).ok()) {
+    std::fputs(read_all((guess + ".err").c_str()).c_str(), stderr);
+    return write_all(values[6], ptx) ? 0 : 1;
+  }
+  return compile(values + 7, count - 7, values[2], values[3], instantiations(symbols.kernels),
+                 values[6]);
 }
 
 int precompile(int count, char** values) {
@@ -164,14 +188,18 @@ int match(char** values) {
 int main(int count, char** values) {
   const std::string use = count > 1 ? values[1] : "";
   int status = 2;
-  if (use == "compile" && count >= 6)
-    status = assay::compile(count, values);
+  if (use == "compile" && count >= 5)
+    status = assay::compile(values + 5, count - 5, values[2], values[3], {}, values[4]);
+  else if (use == "guess" && count >= 6)
+    status = assay::guess(count, values);
+  else if (use == "instantiate" && count >= 7)
+    status = assay::instantiate(count, values);
   else if (use == "precompile" && count >= 5)
     status = assay::precompile(count, values);
   else if (use == "match" && count == 5)
     status = assay::match(values);
   else
-    std::fputs("usage: assay-nvrtc compile|precompile|match ...\n", stderr);
+    std::fputs("usage: assay-nvrtc precompile|compile|guess|instantiate|match ...\n", stderr);
   std::fflush(nullptr);
   _exit(status);  // NVRTC's own clean-up takes tens of milliseconds
 }

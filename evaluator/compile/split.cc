@@ -323,6 +323,8 @@ class Splitter {
       const size_t open = begin_of(i);
       const size_t close = end_of(launch->close);
       const std::string_view configuration = source_.text.substr(open + 3, close - 3 - (open + 3));
+      if (source_.at(i - 1) == ">")
+        result_.launched_templates.push_back(written(launch->callee, i));
       host_.insert(begin_of(launch->callee),
                    fmt::format("(::__cudaPushCallConfiguration({})?(void)0: ", configuration));
       host_.replace(open, close, "");
@@ -330,6 +332,14 @@ class Splitter {
       i = launch->close;
     }
     return true;
+  }
+
+  /// The tokens [first, end) on one line.
+  std::string written(size_t first, size_t end) const {
+    std::string text;
+    for (size_t i = first; i < end; ++i)
+      text += (text.empty() ? "" : " ") + std::string(source_.at(i));
+    return text;
   }
 
   const TokenizedSource& source_;

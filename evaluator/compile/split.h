@@ -27,6 +27,7 @@ struct SplitSource {
   std::string host;
   std::vector<std::string> includes;  // names between the brackets or quotes, in order
   bool has_kernel_templates = false;
+  std::vector<std::string> launched_templates;  // callees with template arguments, as written
 };
 
 std::optional<SplitSource> split_source(std::string_view source);

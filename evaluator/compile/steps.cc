@@ -17,7 +17,10 @@ Error malformed(const char* what) {
 std::string steps_to_json(const std::vector<Step>& steps) {
   nlohmann::json json = nlohmann::json::array();
   for (const Step& step : steps)
-    json.push_back({{"name", step.name}, {"arguments", step.arguments}, {"after", step.after}});
+    json.push_back({{"name", step.name},
+                    {"arguments", step.arguments},
+                    {"after", step.after},
+                    {"behind", step.behind}});
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -29,7 +32,8 @@ Result<std::vector<Step>> steps_from_json(std::string_view text) {
     for (const nlohmann::json& item : json) {
       steps.push_back({item.at("name").get<std::string>(),
                        item.at("arguments").get<std::vector<std::string>>(),
-                       item.at("after").get<std::vector<std::string>>()});
+                       item.at("after").get<std::vector<std::string>>(),
+                       item.at("behind").get<std::vector<std::string>>()});
       if (steps.back().arguments.empty()) return malformed("plan (a step without a program)");
     }
     if (steps.size() > kMaximumSteps) return malformed("plan (too many steps)");

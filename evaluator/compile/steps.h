@@ -13,9 +13,10 @@ namespace assay {
 /// One program of a compilation. Its standard error and output go to `<name>.err` and
 /// `<name>.out` in the work folder.
 struct Step {
-  std::string name;                    // without folders, unique
-  std::vector<std::string> arguments;  // arguments[0] is the absolute path of the program
-  std::vector<std::string> after;      // names of earlier steps that must have succeeded
+  std::string name;                      // without folders, unique
+  std::vector<std::string> arguments;    // arguments[0] is the absolute path of the program
+  std::vector<std::string> after;        // names of earlier steps that must have succeeded
+  std::vector<std::string> behind = {};  // names of earlier steps that must have ended, well or not
 };
 
 struct StepResult {

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -48,13 +49,18 @@ class Runner {
     return std::chrono::duration<double, std::milli>(Clock::now() - begin_).count();
   }
 
+  StepResult::State state(const std::string& name) const {
+    const auto found = results_.find(name);
+    return found == results_.end() ? StepResult::State::skipped : found->second.state;
+  }
+
   bool ready(const Step& step) const {
-    for (const std::string& name : step.after) {
-      const auto found = results_.find(name);
-      if (found == results_.end() || found->second.state != StepResult::State::succeeded)
-        return false;
-    }
-    return true;
+    return std::all_of(
+               step.after.begin(), step.after.end(),
+               [&](const auto& name) { return state(name) == StepResult::State::succeeded; }) &&
+           std::none_of(step.behind.begin(), step.behind.end(), [&](const auto& name) {
+             return state(name) == StepResult::State::skipped;
+           });
   }
 
   void start_ready() {

@@ -310,19 +310,21 @@ class BeastServer : public HttpServer {
     const std::string peer = code ? std::string() : remote.address().to_string();
     beast::tcp_stream stream(std::move(socket));
     beast::flat_buffer buffer(options_.header_bytes + (64 << 10));
-    while (co_await serve_one(stream, buffer, peer)) {
-    }
+    // Whoever connects has something to ask: only between requests may it be silent for long.
+    for (double silence = options_.header_seconds;
+         co_await serve_one(stream, buffer, peer, silence);)
+      silence = options_.idle_seconds;
     stream.socket().shutdown(tcp::socket::shutdown_send, code);
   }
 
   using Parser = http::request_parser<http::string_body>;
 
-  /// One request; false: the connection ends.
+  /// One request, begun within `silence` seconds; false: the connection ends.
   asio::awaitable<bool> serve_one(beast::tcp_stream& stream, beast::flat_buffer& buffer,
-                                  const std::string& peer) {
+                                  const std::string& peer, double silence) {
     error_code code;
     if (buffer.size() == 0) {
-      stream.expires_after(span(options_.idle_seconds));
+      stream.expires_after(span(silence));
       const size_t got = co_await stream.async_read_some(buffer.prepare(4096), into(code));
       if (code) co_return false;
       buffer.commit(got);

@@ -18,10 +18,11 @@ struct HttpOptions {
   size_t body_bytes = 16 << 20;      // as sent, and again after decompression
   size_t message_bytes = 100 << 20;  // of a WebSocket
   size_t unread_bytes = 32 << 20;    // waiting for a client that does not read
-  double header_seconds = 10;        // from the first byte of a request to the end of its head
-  double body_seconds = 60;          // for its body
-  double idle_seconds = 300;         // between requests of a connection
-  double write_seconds = 60;         // for the client to take a piece of the answer
+  // To the first byte of a connection, and from a request's first byte to the end of its head.
+  double header_seconds = 10;
+  double body_seconds = 60;   // for its body
+  double idle_seconds = 300;  // between requests of a connection
+  double write_seconds = 60;  // for the client to take a piece of the answer
 };
 
 class HttpServer {

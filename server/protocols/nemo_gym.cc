@@ -4,7 +4,9 @@
 // float, never null, and equals the sum of reward_components, whose keys are the same for every
 // sample; every number at the top becomes a metric. Trouble of ours is 503, which the trainer
 // repeats: a masked row would leave its placeholder in the group's baseline. Who wants the row all
-// the same (no retries on their side) adds ?on_infra=mask to the URL.
+// the same (no retries on their side) adds ?on_infra=mask to the URL. An environment with turns
+// (/reset, /step) keeps nothing: every step is judged by itself, and a correct one ends the
+// episode.
 #include <nlohmann/json.hpp>
 
 #include "agents/http/json.h"
@@ -43,7 +45,10 @@ void send(const std::shared_ptr<Exchange>& exchange, const ordered_json& answer)
                    {}});
 }
 
+enum class Form { verify, step };
+
 struct Verify {
+  Form form = Form::verify;
   std::shared_ptr<Exchange> exchange;
   ordered_json request;
   const RewardFormula* formula = nullptr;
@@ -52,6 +57,7 @@ struct Verify {
   void answer(const Judged& judged) const {
     const auto reward = reward_of(judged, *formula);
     if (!reward) return no_verdict(judged);
+    if (form == Form::step) return answer_step(judged, reward->total());
     ordered_json row;
     echo(request, row);
     row["reward"] = reward->total();
@@ -61,9 +67,17 @@ struct Verify {
     for (const auto& [key, value] : metrics.items()) row[key] = value;
     send(exchange, row);
   }
+  void answer_step(const Judged& judged, double reward) const {
+    const bool correct = judged.verdict == Verdict::correct;
+    send(exchange, {{"observation", correct ? ordered_json() : ordered_json(judged.explanation)},
+                    {"reward", reward},
+                    {"terminated", correct},
+                    {"truncated", false},
+                    {"info", metrics_json(judged)}});
+  }
   void no_verdict(const Judged& judged) const {
     const std::string reason = judged.explanation;
-    if (!mask) {
+    if (!mask || form == Form::step) {
       ServerReply reply = error_reply(503, "no verdict: " + reason);
       reply.headers.emplace_back("Retry-After", "2");
       return exchange->reply(std::move(reply));
@@ -81,15 +95,19 @@ struct Verify {
   }
 };
 
-void verify(Service& service, const Call& call) {
+std::string task_of(const json& row, const ServerRequest& request) {
+  std::string task = string_at(row, {"verifier_metadata", "task_id"});
+  if (task.empty()) task = string_at(row, {"task_id"});
+  return task.empty() ? request.parameter("task") : task;
+}
+
+void judge_row(Service& service, const Call& call, Form form) {
   const auto refuse = [&](const Error& error) {
     call.exchange->reply(error_reply(http_status(error), error.message));
   };
   const Result<json> body = json_body(call.request.body);
   if (!body.ok()) return refuse(body.error());
-  std::string task = string_at(*body, {"verifier_metadata", "task_id"});
-  if (task.empty()) task = string_at(*body, {"task_id"});
-  if (task.empty()) task = call.request.parameter("task");
+  const std::string task = task_of(*body, call.request);
   std::string reward = string_at(*body, {"verifier_metadata", "reward_spec"});
   if (reward.empty()) reward = call.request.parameter("reward");
   if (!json_at(*body, {"response", "output"}))
@@ -97,6 +115,7 @@ void verify(Service& service, const Call& call) {
   Result<Wanted> wanted = service.want_completion(task, reward, text_of((*body)["response"]));
   if (!wanted.ok()) return refuse(wanted.error());
   const auto state = std::make_shared<Verify>();
+  state->form = form;
   state->exchange = call.exchange;
   state->request = ordered_json::parse(call.request.body, nullptr, false);
   state->formula = wanted->reward;
@@ -111,6 +130,19 @@ void verify(Service& service, const Call& call) {
   ServerReply reply = error_reply(placed.refusal->status, placed.refusal->message);
   reply.headers.emplace_back("Retry-After", "2");
   call.exchange->reply(std::move(reply));
+}
+
+void verify(Service& service, const Call& call) { judge_row(service, call, Form::verify); }
+void step(Service& service, const Call& call) { judge_row(service, call, Form::step); }
+
+void reset(Service& service, const Call& call) {
+  const Result<json> body = json_body(call.request.body);
+  if (!body.ok()) return call.exchange->reply(error_reply(400, body.error().message));
+  const std::string id = task_of(*body, call.request);
+  const Task* task = service.task(id);
+  if (!task) return call.exchange->reply(error_reply(404, service.unknown_task(id)));
+  reply_json(call.exchange, 200,
+             {{"observation", service.prompt(*task)}, {"info", json::object()}});
 }
 
 /// Means of every number over the rows that are not failures.
@@ -145,6 +177,8 @@ void add_nemo_gym(Router& router, Service& service) {
                 false, true});
   };
   add("POST", "/nemo-gym/verify", verify);
+  add("POST", "/nemo-gym/reset", reset);
+  add("POST", "/nemo-gym/step", step);
   add("POST", "/nemo-gym/aggregate_metrics", aggregate);
   add("POST", "/nemo-gym/seed_session",
       [](Service&, const Call& call) { reply_json(call.exchange, 200, json::object()); });

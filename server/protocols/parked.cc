@@ -31,13 +31,15 @@ struct Parking : std::enable_shared_from_this<Parking> {
                          });
   }
   void finish(JudgedPointer judged) {
-    if (!answered.exchange(true)) answer(std::move(judged));
+    if (answered.exchange(true)) return;
+    const auto tell = std::move(answer);  // the limit's timer keeps this, but not the connection
+    tell(std::move(judged));
   }
 
   Service& service;
   const Wanted wanted;
   const SteadyTime until;
-  const std::function<void(JudgedPointer)> answer;
+  std::function<void(JudgedPointer)> answer;  // called once
   std::atomic<bool> answered{false};
 };
 

@@ -49,6 +49,18 @@ TEST(SplitTest, FindsIncludesAndTemplates) {
   EXPECT_NE(halves->host.find("(k<T>)"), std::string::npos) << halves->host;
 }
 
+TEST(SplitTest, ListsTheTemplateInstancesWrittenAtLaunches) {
+  const auto halves = split_source(
+      "template <typename T, int N> __global__ void k(T* y) { *y = N; }\n"
+      "__global__ void plain() {}\n"
+      "extern \"C\" void solve(float* y) {\n"
+      "  k<float,\n    (2 > 1)><<<1, 1>>>(y);\n  plain<<<1, 1>>>();\n  ns::k<int, 3><<<1, "
+      "1>>>(0);\n}\n");
+  ASSERT_TRUE(halves.has_value());
+  EXPECT_EQ(halves->launched_templates,
+            (std::vector<std::string>{"k < float , ( 2 > 1 ) >", "ns :: k < int , 3 >"}));
+}
+
 TEST(SplitTest, GivesTheDeviceOnlyConstantsThatNvccGivesIt) {
   const auto halves = split_source(
       "const int a = 1;\nstatic const float table[] = {1, 2};\nint b = 2;\n"

@@ -16,6 +16,12 @@ extern "C" __global__ void add_one_slowly(const float* x, float* y, int n, int r
   y[i] = value + 1;
 }
 
+/// Off by `parts` in ten million.
+extern "C" __global__ void add_one_roughly(const float* x, float* y, int n, int parts) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) y[i] = (x[i] + 1) * (1 + static_cast<float>(parts) * 1e-7f);
+}
+
 extern "C" __global__ void add_to(float* y, float amount, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < n) y[i] += amount;

@@ -75,6 +75,14 @@ TEST_F(CudaTimingTest, EveryCallOfABurstHasItsOwnSlot) {
   EXPECT_LT(report.empty_call_us, report.candidate.median_us);
 }
 
+TEST_F(CudaTimingTest, BothSidesMayBeOffByTheTolerance) {
+  control().launch_us = 200;
+  EXPECT_FALSE(time(launch("add_one_roughly", {15})).violation);  // the tolerance is 10
+  const auto report = time(launch("add_one_roughly", {30}));
+  ASSERT_TRUE(report.violation);
+  EXPECT_EQ(report.violation->reason, "mismatch");
+}
+
 struct Dishonest {
   const char* kernel;
   const char* reason;

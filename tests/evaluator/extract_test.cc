@@ -43,6 +43,14 @@ TEST(ExtractCode, FindsNoCodeInARefusal) {
   EXPECT_FALSE(extraction.explanation.empty());
 }
 
+TEST(ExtractCode, SaysThatABlockIsEmpty) {
+  for (const char* answer : {"```cuda\n", "```cuda\n \n```\n"}) {
+    const auto extraction = extract_code(answer);
+    EXPECT_EQ(extraction.code, "");
+    EXPECT_NE(extraction.explanation.find("empty"), std::string::npos);
+  }
+}
+
 TEST(ExtractCode, SaysWhereTheCodeWasInTheAnswer) {
   const std::string answer = "x\n```\nvoid solve() {}\n```\n";
   const auto extraction = extract_code(answer);

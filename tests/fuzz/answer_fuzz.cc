@@ -1,6 +1,5 @@
 // Fuzzes what model servers send: event streams and bodies of every API, and error answers.
-// The first byte picks the API and how the bytes are cut. CMakeLists.txt says how to build it; then
-//   build/fuzz/bin/answer_fuzz -max_len=65536 corpus/ tests/fuzz/answers/
+// The first byte picks the API and how the bytes are cut.
 #include <algorithm>
 #include <string_view>
 

@@ -1,7 +1,5 @@
 // Fuzzes the virtual device: the PTX parser, the decoder, and the execution of what they accept on
-// two small blocks. CMakeLists.txt says how to build it; then
-//   build/fuzz/bin/ptx_fuzz -max_len=8192 -dict=tests/fuzz/ptx.dict corpus/ tests/fuzz/ptx/
-// where tests/fuzz/ptx holds seeds and the inputs that once failed (tests/virtual runs those too).
+// two small blocks. Inputs that once failed are also run by tests/virtual.
 #include "tests/fuzz/ptx_run.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

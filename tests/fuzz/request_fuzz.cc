@@ -1,6 +1,5 @@
 // Fuzzes requests to the reward service: targets, JSON of every protocol, gzip, WebSocket messages.
-// request_run.h says what the text means; CMakeLists.txt how to build it; then
-//   build/fuzz/bin/request_fuzz -max_len=65536 corpus/ tests/fuzz/requests/
+// request_run.h says what the text means.
 #include "tests/fuzz/request_run.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

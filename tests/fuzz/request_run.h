@@ -54,7 +54,8 @@ class RequestRunner {
                  metrics_),
         router_({}, 0, metrics_) {
     (void)service_.prepare().ok();
-    add_native_api(router_, service_, *store_, [] { return size_t{0}; });
+    add_native_api(router_, service_, *store_);
+    add_information_api(router_, service_, [] { return size_t{0}; });
     add_openrlhf(router_, service_);
     add_slime(router_, service_);
     add_sandbox_fusion(router_, service_);
@@ -83,6 +84,7 @@ class RequestRunner {
            is_answer(exchange->answer);
   }
 
+  const Router& router() const { return router_; }
   /// Of the last request; 0 where there was no answer, as for messages.
   int last_status() const { return last_status_; }
 

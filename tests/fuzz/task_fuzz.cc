@@ -1,7 +1,4 @@
 // Fuzzes the task loader, and with it binding, expressions and the parameters of fills.
-// CMakeLists.txt says how to build it; then
-//   build/fuzz/bin/task_fuzz -max_len=4096 -dict=tests/fuzz/task.dict corpus/
-// where corpus/ holds some task.toml files to start from.
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>

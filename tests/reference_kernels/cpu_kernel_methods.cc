@@ -4,6 +4,7 @@
 #include <complex>
 #include <numbers>
 
+#include "tasks/element.h"
 #include "tests/reference_kernels/cpu_reference.h"
 
 namespace assay {
@@ -152,6 +153,52 @@ CpuOutputs cosines(const CpuCase& in) {
   return {{"out", out}};
 }
 
+double rounded_to_bf16(double value) {
+  return element::decode(element::kBf16, element::encode(element::kBf16, value));
+}
+
+/// What one point leaves in each layer of a network.
+struct Trace {
+  std::vector<double> a1, a2, d1, d2;
+};
+
+Trace trace(const CpuCase& in, const double* x) {
+  const size_t d = in.size("d"), h = in.size("h"), outputs = in.size("outputs");
+  const double *w1 = in.tensor("w1").data(), *w2 = in.tensor("w2").data();
+  Trace t;
+  for (size_t u = 0; u < h; ++u)
+    t.a1.push_back(rounded_to_bf16(std::max(0.0, dot(w1 + u * d, x, d) + in.tensor("b1")[u])));
+  for (size_t u = 0; u < h; ++u) {
+    const double z = dot(w2 + u * h, t.a1.data(), h) + in.tensor("b2")[u];
+    double logits = 0;
+    for (size_t o = 0; o < outputs; ++o) logits += in.tensor("w3")[o * h + u];
+    t.a2.push_back(rounded_to_bf16(std::max(0.0, z)));
+    t.d2.push_back(z > 0 ? rounded_to_bf16(logits / std::sqrt(static_cast<double>(outputs))) : 0);
+  }
+  for (size_t u = 0; u < h; ++u) {
+    double gradient = 0;
+    for (size_t row = 0; row < h; ++row) gradient += w2[row * h + u] * t.d2[row];
+    t.d1.push_back(t.a1[u] > 0 ? rounded_to_bf16(gradient) : 0);
+  }
+  return t;
+}
+
+CpuOutputs pseudo_tangent_kernel(const CpuCase& in) {
+  const size_t n = in.size("n"), d = in.size("d"), h = in.size("h");
+  const double* x = in.tensor("x").data();
+  std::vector<Trace> traces;
+  for (size_t i = 0; i < n; ++i) traces.push_back(trace(in, x + i * d));
+  std::vector<double> k;
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j) {
+      const Trace &a = traces[i], &b = traces[j];
+      k.push_back(dot(a.a2.data(), b.a2.data(), h) + 1 +
+                  dot(a.d2.data(), b.d2.data(), h) * (dot(a.a1.data(), b.a1.data(), h) + 1) +
+                  dot(a.d1.data(), b.d1.data(), h) * (dot(x + i * d, x + j * d, d) + 1));
+    }
+  return {{"k", k}};
+}
+
 }  // namespace
 
 CpuReferences kernel_method_references() {
@@ -162,6 +209,7 @@ CpuReferences kernel_method_references() {
       {"mmd-squared-gaussian", squared_discrepancy},
       {"covariant-kernel-matrix", covariant_kernel},
       {"trntk-gram-normalised", cosines},
+      {"pntk-mlp-sum-of-logits", pseudo_tangent_kernel},
   };
 }
 

@@ -35,7 +35,13 @@ CpuReferences matrix_references();    // products, convolution, attention
 CpuReferences kernel_method_references();
 CpuReferences science_references();  // point processes, spectra, rendering, coresets
 CpuReferences ternary_references();
-CpuReferences serving_references();  // the suite attention-and-serving
+CpuReferences serving_references();           // the suite attention-and-serving
+CpuReferences attention_references();         // attention over all, some or listed tokens
+CpuReferences linear_attention_references();  // and recurrent networks
+CpuReferences low_bit_references();
+CpuReferences selection_references();  // and decoding, halving, small spectra
+CpuReferences pair_attention_references();
+CpuReferences context_compression_references();  // clusters, Fourier coefficients
 
 /// All of the above.
 const CpuReferences& cpu_references();

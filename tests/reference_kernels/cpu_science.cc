@@ -1,6 +1,7 @@
 // Point processes, spectra, rendering, coresets.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "tests/reference_kernels/cpu_reference.h"
 
@@ -89,12 +90,74 @@ CpuOutputs lag_correlations(const CpuCase& in) {
   return {{"phi", phi}, {"pairs", pairs}};
 }
 
+/// Kernels of all pairs of channels and their derivatives, at all lags.
+struct RaisedCosines {
+  std::vector<double> k, du, ds;
+
+  explicit RaisedCosines(const CpuCase& in) {
+    for (size_t pair = 0; pair < in.tensor("u").size(); ++pair)
+      for (size_t t = 0; t < in.size("lags"); ++t) {
+        const double gap = static_cast<double>(t) * in.scalar("delta") - in.tensor("u")[pair];
+        const double sigma = in.tensor("sig")[pair], phase = M_PI * (gap / sigma - 1);
+        const bool inside = gap >= 0 && gap <= 2 * sigma;
+        k.push_back(inside ? 1 + std::cos(phase) : 0);
+        du.push_back(inside ? M_PI / sigma * std::sin(phase) : 0);
+        ds.push_back(gap / sigma * du.back());
+      }
+  }
+};
+
+/// Contracts psi with one row of weights after the other.
+CpuOutputs fadin(const CpuCase& in) {
+  const size_t c = in.size("channels"), lags = in.size("lags");
+  const double delta = in.scalar("delta"), grid = in.scalar("grid");
+  const auto &mu = in.tensor("mu"), &phi = in.tensor("phi"), &nc = in.tensor("nc");
+  const auto &psi = in.tensor("psi"), &nev = in.tensor("nev"), &alpha = in.tensor("alpha");
+  const double n = std::accumulate(nev.begin(), nev.end(), 0.0);
+  const RaisedCosines kernels(in);
+  CpuOutputs out;
+  for (size_t m = 0; m < c; ++m) {
+    std::vector<double> weights(c * lags), w(c * lags, 0.0);  // A[m] and W[m]
+    for (size_t i = 0; i < c * lags; ++i)
+      weights[i] = alpha[m * c + i / lags] * kernels.k[m * c * lags + i];
+    for (size_t i = 0; i < psi.size(); ++i) {
+      const size_t s = i % lags, t = i / lags % lags, k = i / lags / lags % c;
+      const size_t l = i / lags / lags / c;
+      w[l * lags + t] += weights[k * lags + s] * psi[i];
+    }
+    double excited = 0, quadratic = 0;
+    for (size_t i = 0; i < c * lags; ++i) {
+      excited += weights[i] * phi[i];
+      quadratic += weights[i] * (delta * w[i] - 2 * nc[m * c * lags + i]);
+    }
+    out["loss"].push_back((delta * grid * mu[m] * mu[m] + 2 * delta * mu[m] * excited -
+                           2 * mu[m] * nev[m] + quadratic) /
+                          n);
+    out["gmu"].push_back(2 / n * (delta * grid * mu[m] + delta * excited - nev[m]));
+    for (size_t l = 0; l < c; ++l) {
+      double by_alpha = 0, by_u = 0, by_sigma = 0;
+      for (size_t t = 0; t < lags; ++t) {
+        const size_t at = (m * c + l) * lags + t;
+        const double r = delta * mu[m] * phi[l * lags + t] + delta * w[l * lags + t] - nc[at];
+        by_alpha += kernels.k[at] * r;
+        by_u += kernels.du[at] * r;
+        by_sigma += kernels.ds[at] * r;
+      }
+      out["galpha"].push_back(2 / n * by_alpha);
+      out["gu"].push_back(2 / n * alpha[m * c + l] * by_u);
+      out["gsig"].push_back(2 / n * alpha[m * c + l] * by_sigma);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 CpuReferences science_references() {
   return {{"volume-render-composite", composite},
           {"triplane-pyramid-sample", sample_planes},
-          {"hawkes-lag-correlations", lag_correlations}};
+          {"hawkes-lag-correlations", lag_correlations},
+          {"fadin-loss-grad-raised-cosine", fadin}};
 }
 
 }  // namespace assay

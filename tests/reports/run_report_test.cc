@@ -63,6 +63,24 @@ TEST(RunReportTest, AveragesUnbiasedRatesOverTasks) {
   EXPECT_DOUBLE_EQ(*row.cost_dollars, 3);
 }
 
+TEST(RunReportTest, ScoresRunFromTheNaiveKernelToTheExperts) {
+  const auto scored = [](double speedup, double expert) {
+    ReportSample made = sample("a", Outcome::correct, speedup);
+    made.speed->over_expert = speedup / expert;
+    return made;
+  };
+  // Worth 0.5, 1 and, failed, 0; then a task whose sample was correct but not timed.
+  const auto rows = report_rows(data_of({scored(2, 4), scored(4, 4), sample("a", Outcome::timeout),
+                                         sample("b", Outcome::correct)}),
+                                {1, 2, 3, 4});
+  EXPECT_NEAR(*rows[0].score[0].value, 0.5, 1e-12);
+  EXPECT_NEAR(*rows[0].score[1].value, (0.5 + 1 + 1) / 3, 1e-12);
+  EXPECT_NEAR(*rows[0].score[2].value, 1, 1e-12);
+  EXPECT_FALSE(rows[0].score[3].value);
+  EXPECT_EQ(rows[0].score[0].tasks, 1);
+  EXPECT_FALSE(report_rows(data_of({sample("a", Outcome::timeout)}), {1})[0].score[0].value);
+}
+
 TEST(RunReportTest, TroubleIsInNoRateAndUnknownCostIsUnknown) {
   ReportSample failed = sample("a", Outcome::harness_error);
   failed.result.state = SampleState::failed;

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "base/files.h"
@@ -22,9 +24,11 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
+/// What can be read; the file of a process that ends meanwhile stops early.
 std::string read_all(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
 }
 
 size_t entries(const fs::path& folder) {
@@ -33,6 +37,10 @@ size_t entries(const fs::path& folder) {
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder, error)) ++count;
   return count;
 }
+
+/// An argument that only this test's own payloads have: it may run several times at once, as
+/// different users.
+std::string marker(const std::string& what) { return what + "-" + std::to_string(getpid()); }
 
 /// Processes on this machine with `marker` in their command line.
 size_t payload_processes(const std::string& marker) {
@@ -47,7 +55,7 @@ size_t leftover_groups() {
   size_t count = 0;
   const CgroupMeans& groups = means().cgroups;
   const std::string mine = "assay-" + std::to_string(getpid()) + "-";
-  for (const fs::path* folder : {&groups.v2, &groups.memory, &groups.pids}) {
+  for (const fs::path* folder : {&groups.v2, &groups.memory, &groups.pids, &groups.cpu}) {
     std::error_code error;
     if (folder->empty()) continue;
     for (const auto& entry : fs::directory_iterator(*folder, error)) {
@@ -63,6 +71,11 @@ TEST(Isolation, IsReportedWithReasons) {
   EXPECT_TRUE(found.namespaces);
   EXPECT_TRUE(found.seccomp);
   EXPECT_LE(found.tier, 2);
+  // as_user.sh says what somebody with fewer rights gets.
+  if (const char* tier = getenv("ASSAY_EXPECTED_TIER")) {
+    EXPECT_EQ(found.tier, atoi(tier));
+    EXPECT_FALSE(found.degraded.empty());
+  }
   for (const Degradation& each : found.degraded) {
     EXPECT_FALSE(each.property.empty());
     EXPECT_FALSE(each.reason.empty()) << each.property;
@@ -111,12 +124,12 @@ TEST(Isolation, GivenDescriptorsArriveInOrder) {
 
 TEST(Isolation, OrphansOfOtherSessionsAreGoneAfterwards) {
   const auto began = std::chrono::steady_clock::now();
-  const Outcome outcome = run_payload({"orphans", "30", "orphan-marker"});
+  const Outcome outcome = run_payload({"orphans", "30", marker("orphan")});
   // They hold stdout: a reader that waited for its end would hang.
   EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(3000));
   EXPECT_EQ(outcome.exit, Exit::exited) << outcome.explanation;
   EXPECT_EQ(outcome.standard_output, "left\n");
-  EXPECT_EQ(payload_processes("orphan-marker"), 0u);
+  EXPECT_EQ(payload_processes(marker("orphan")), 0u);
 }
 
 TEST(Isolation, InitSurvivesEverySignalOfTheProgram) {
@@ -141,21 +154,109 @@ TEST(Isolation, LeavesNoMountGroupOrDescriptor) {
 
 TEST(Isolation, DiesWithItsSupervisor) {
   // A supervisor that is killed in the middle of a run takes the run with it.
+  const std::string own = marker("supervisor");
   const pid_t supervisor = fork();
   if (supervisor == 0) {
     Limits limits;
     limits.wall = milliseconds(20'000);
-    (void)run(payload({"sleep", "supervisor-marker"}), limits, Policy::compiler);
+    (void)run(payload({"sleep", own}), limits, Policy::compiler);
     _exit(0);
   }
-  for (int i = 0; i < 200 && payload_processes("supervisor-marker") == 0; ++i)
+  for (int i = 0; i < 200 && payload_processes(own) == 0; ++i)
     std::this_thread::sleep_for(milliseconds(10));
-  ASSERT_GE(payload_processes("supervisor-marker"), 1u);
+  ASSERT_GE(payload_processes(own), 1u);
   kill(supervisor, SIGKILL);
   waitpid(supervisor, nullptr, 0);
-  for (int i = 0; i < 200 && payload_processes("supervisor-marker") != 0; ++i)
+  for (int i = 0; i < 200 && payload_processes(own) != 0; ++i)
     std::this_thread::sleep_for(milliseconds(10));
-  EXPECT_EQ(payload_processes("supervisor-marker"), 0u);
+  EXPECT_EQ(payload_processes(own), 0u);
+}
+
+TEST(Isolation, IsPartOfEveryOutcome) {
+  const Outcome outcome = run_payload({"exit", "0"});
+  EXPECT_EQ(outcome.tier, isolation().tier);
+  EXPECT_EQ(outcome.degraded.size(), isolation().degraded.size());
+}
+
+/// Waits until the process exists and kills it, as an operator or the kernel might.
+void kill_from_outside(const std::string& marker) {
+  for (int attempt = 0; attempt < 500; ++attempt) {
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      const int pid = atoi(entry.path().filename().c_str());
+      const std::string line = read_all(entry.path() / "cmdline");
+      if (pid > 0 && pid != getpid() && line.starts_with("/payload") &&
+          line.find(marker) != std::string::npos) {
+        kill(pid, SIGKILL);
+        return;
+      }
+    }
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+}
+
+TEST(Faults, AKillFromOutsideIsNotTheProgramsOwnEnd) {
+  for (const Policy policy : {Policy::recorder, Policy::gpu_runner}) {
+    std::thread killer([] { kill_from_outside(marker("outside")); });
+    const Outcome outcome = run_payload({"sleep", marker("outside")}, policy);
+    killer.join();
+    EXPECT_EQ(outcome.exit, Exit::sandbox_failure) << outcome.explanation;
+    EXPECT_NE(outcome.explanation.find("from outside"), std::string::npos);
+  }
+}
+
+TEST(Faults, ARecorderCannotFakeAKillFromOutside) {
+  for (const Policy policy : {Policy::recorder, Policy::gpu_runner}) {
+    const Outcome outcome = run_payload({"raise", std::to_string(SIGKILL)}, policy);
+    EXPECT_EQ(outcome.exit, Exit::policy_violation) << outcome.explanation;
+    for (const int allowed : {SIGTERM, SIGABRT, SIGSEGV, SIGUSR1})
+      EXPECT_EQ(run_payload({"raise", std::to_string(allowed)}, policy).signal, allowed);
+  }
+  EXPECT_EQ(run_payload({"high-kill"}, Policy::recorder).exit, Exit::policy_violation);
+}
+
+TEST(Faults, ADeadInitIsASandboxFailure) {
+  Limits limits;
+  limits.wall = milliseconds(20'000);
+  Result<std::unique_ptr<Process>> process =
+      start(payload({"sleep", marker("init")}), limits, Policy::recorder);
+  ASSERT_TRUE(process.ok()) << process.error().message;
+  kill((*process)->pid(), SIGKILL);
+  const std::optional<Outcome> outcome = (*process)->wait(milliseconds(10'000));
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_EQ(outcome->exit, Exit::sandbox_failure) << outcome->explanation;
+  EXPECT_EQ(payload_processes(marker("init")), 0u);
+}
+
+TEST(Faults, AGroupThatCannotBeMadeIsNamed) {
+  CgroupMeans groups;
+  groups.memory = "/sys/fs/cgroup/no-such-folder";
+  const Result<Cgroup> group = Cgroup::create(groups, {});
+  ASSERT_FALSE(group.ok());
+  EXPECT_EQ(group.error().kind, ErrorKind::sandbox);
+  EXPECT_NE(group.error().message.find("/sys/fs/cgroup/no-such-folder"), std::string::npos)
+      << group.error().message;
+}
+
+TEST(Isolation, LimitsTheShareOfTheProcessors) {
+  if (!means().cgroups.limits_processors()) GTEST_SKIP() << "no cpu controller can be used here";
+  Limits limits;
+  limits.wall = milliseconds(1000);
+  limits.cpu = milliseconds(0);
+  limits.processors = 0.25;
+  const Outcome outcome = run_payload({"spin-threads", "3"}, Policy::compiler, limits);
+  EXPECT_EQ(outcome.exit, Exit::timeout);
+  EXPECT_LT(outcome.cpu, milliseconds(600));
+}
+
+TEST(Policies, LetARecorderHaveThreads) {
+  const Outcome outcome = run_payload({"threads", "20"}, Policy::recorder);
+  EXPECT_EQ(outcome.exit, Exit::exited) << outcome.explanation;
+  EXPECT_EQ(outcome.code, 0) << outcome.standard_output;
+}
+
+TEST(Policies, LetARunnerReadItsOwnProcess) {
+  EXPECT_EQ(run_payload({"read", "/proc/self/maps"}, Policy::gpu_runner).standard_output,
+            "worked\n");
 }
 
 TEST(Isolation, SixteenRunsInFourThreadsDoNotDisturbEachOther) {

@@ -242,9 +242,12 @@ int main(int count, char** list) {
     if (error != 0) printf("%s\n", strerrorname_np(error));
     return error == 0 ? 0 : 1;
   }
-  const auto found = attacks().find(list[1]);
-  if (found == attacks().end()) return 2;
-  const int error = found->second(arguments);
-  printf("%s\n", error == 0 ? "worked" : strerrorname_np(error));
-  return error == 0 ? 0 : 1;
+  for (const auto* table : {&attacks(), &channels(), &bombs()}) {
+    const auto found = table->find(list[1]);
+    if (found == table->end()) continue;
+    const int error = found->second(arguments);
+    printf("%s\n", error == 0 ? "worked" : strerrorname_np(error));
+    return error == 0 ? 0 : 1;
+  }
+  return 2;
 }

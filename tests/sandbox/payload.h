@@ -11,3 +11,8 @@ using Action = int (*)(const Arguments&);
 
 /// Attempts at what a sandboxed program must not do (payload_attacks.cc).
 const std::map<std::string, Action>& attacks();
+/// Attempts to reach other runs and host services, or to leave something behind
+/// (payload_channels.cc).
+const std::map<std::string, Action>& channels();
+/// Programs that use resources up (payload_bombs.cc).
+const std::map<std::string, Action>& bombs();

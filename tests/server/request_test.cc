@@ -1,9 +1,12 @@
 // The seeds of tests/fuzz/request_fuzz.cc, whole and damaged.
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <filesystem>
 #include <random>
+#include <set>
 
+#include "base/install.h"
 #include "tests/fuzz/request_run.h"
 
 namespace assay {
@@ -28,6 +31,33 @@ std::string damaged(std::string text, std::mt19937& random) {
     }
   }
   return text;
+}
+
+/// "get /v1/tasks" and so on, of the API that the document describes.
+std::set<std::string> documented(const nlohmann::json& document) {
+  std::set<std::string> operations;
+  for (const auto& [path, methods] : document["paths"].items())
+    for (const auto& [method, operation] : methods.items()) operations.insert(method + " " + path);
+  return operations;
+}
+
+std::set<std::string> routed(const Router& router) {
+  std::set<std::string> operations;
+  for (const Route& route : router.routes()) {
+    const std::string& path = route.pattern;
+    if (path.find('/', 1) != std::string::npos && !path.starts_with("/v1/")) continue;  // protocols
+    if (path == "/nemo-gym" || path == "/kernelgym") continue;
+    std::string method = route.method;
+    for (char& c : method) c = static_cast<char>(std::tolower(c));
+    operations.insert(method + " " + path);
+  }
+  return operations;
+}
+
+TEST(RequestTest, TheDocumentDescribesTheApiAndNothingElse) {
+  RequestRunner runner;
+  const auto document = nlohmann::json::parse(*read_file(*data_folder("server") / "openapi.json"));
+  EXPECT_EQ(documented(document), routed(runner.router()));
 }
 
 TEST(RequestTest, SeedsAreAnsweredWholeAndDamaged) {

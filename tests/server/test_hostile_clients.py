@@ -156,8 +156,18 @@ class Hostile(unittest.TestCase):
     def test_many_that_connect_and_say_nothing_do_not_hinder(self):
         silent = [self.connect() for _ in range(300)]
         self.assertEqual(self.server.ask("GET", "/healthz", timeout=5)[0], 200)
+        start = time.time()
+        self.assertEqual(self.read_all(silent[0]), b"")  # given up
+        self.assertLess(time.time() - start, 8)
         for client in silent:
             client.close()
+
+    def test_a_connection_that_was_used_may_rest_for_longer(self):
+        client = self.connect()
+        for rest in (2.5, 0):
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertIn(b"200 OK", client.recv(4096))
+            time.sleep(rest)
 
     def test_a_method_that_is_none(self):
         self.assertIn(self.status_of(b"BREW /v1/tasks HTTP/1.1\r\nHost: x\r\n"

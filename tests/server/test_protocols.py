@@ -312,7 +312,25 @@ class NemoGym(unittest.TestCase):
         got = self.server.ask("POST", "/nemo-gym/aggregate_metrics", {"verify_responses": rows})[2]
         self.assertEqual(got["key_metrics"], {"mean/reward": 0.5})
 
+    def test_turns(self):
+        status, _, got = self.server.ask("POST", "/nemo-gym/reset", gym_row(""))
+        self.assertEqual(status, 200)
+        self.assertIn("solve", got["observation"])
+        wrong = self.server.ask("POST", "/nemo-gym/step?reward=correct",
+                                gym_row(fenced("verdict=wrong_output")))[2]
+        self.assertEqual((wrong["reward"], wrong["terminated"], wrong["truncated"]),
+                         (0.0, False, False))
+        self.assertIn("wrong_output", wrong["observation"])
+        right = self.server.ask("POST", "/nemo-gym/step?reward=correct",
+                                gym_row(fenced("verdict=correct")))[2]
+        self.assertEqual((right["reward"], right["terminated"], right["observation"]),
+                         (1.0, True, None))
+        self.assertEqual(right["info"]["correct"], 1)
+        trouble = gym_row(fenced("verdict=harness_error", "step"))
+        self.assertEqual(self.server.ask("POST", "/nemo-gym/step?on_infra=mask", trouble)[0], 503)
+
     def test_bad_rows_are_told(self):
+        self.assertEqual(self.server.ask("POST", "/nemo-gym/reset", {"task_id": "no"})[0], 404)
         self.assertEqual(self.verify(dict(gym_row("x"), response={}))[0], 400)
         self.assertEqual(self.verify(gym_row("x", verifier_metadata={"task_id": "no"}))[0], 404)
 
@@ -496,7 +514,7 @@ class KernelGym(unittest.TestCase):
         server = Server("--workers", "1", "--queue", "1")
         self.addCleanup(server.close)
         statuses = [server.ask("POST", "/kernelgym/evaluate",
-                               self.body(f"q{i}", f"verdict=correct delay_ms=900 n={i}"))[0]
+                               self.body(f"q{i}", f"verdict=correct delay_ms=3000 n={i}"))[0]
                     for i in range(4)]
         self.assertEqual(statuses[-1], 503)
         now = server.ask("GET", "/kernelgym/status/q3")[2]

@@ -112,7 +112,7 @@ $L2: ret;)") + ".global .align 8 .u64 table[2] = {generic(table)+8, 5};\n.file 1
 TEST(Parser, InputsOfTheFuzzerEndWithAMessage) {
   size_t inputs = 0;
   for (const auto& entry :
-       std::filesystem::directory_iterator(ASSAY_SOURCE_DIR "/tests/fuzz/ptx")) {
+       std::filesystem::directory_iterator(ASSAY_SOURCE_DIR "/tests/fuzz/inputs/ptx")) {
     const auto text = read_file(entry.path());
     ASSERT_TRUE(text.ok());
     EXPECT_TRUE(run_any_ptx(*text)) << entry.path();

@@ -63,7 +63,8 @@ class Slots {
   Result<void> hide(Range range, Side side, uint64_t key);
   /// Hash of all inputs, under a secret key.
   Result<uint64_t> hash_inputs(Range range, uint64_t key);
-  /// Output `tensor` of the candidate against the baseline's.
+  /// Output `tensor` of the candidate against the baseline's, by twice the tolerance: the baseline
+  /// may be off by the tolerance as well.
   Result<Comparison> compare(Range range, size_t tensor);
   Result<RedZoneDamage> check_red_zones();
 

@@ -1,0 +1,331 @@
+// Specialist: valid slots are numbered through, those of the window without the blank, then the
+// retained ones. They are split into runs, one block a run and key head; all query heads of a key
+// head are taken together as the 16 rows of tensor core products, so that keys and values are read
+// from memory once. Each of four warps takes 16 slots at a time and loads them straight into the
+// fragments of mma.sync, 16 bytes a lane: the order in which the products run over the elements of
+// a head, and the order of the columns of the result, are free and are chosen to fit the loads.
+// Every warp keeps its own running maximum; warps merge in shared memory, runs in a second kernel.
+//
+// Heads of 64 and 128 elements and up to 16 query heads a key head take this path; others a plain
+// one, in which a warp takes a slot at a time.
+#include <cuda_bf16.h>
+
+namespace {
+
+constexpr int kWarps = 4;
+constexpr int kThreads = 32 * kWarps;
+constexpr int kStep = 16;  // tokens of a warp at a time
+constexpr int kRows = 16;  // query heads of a product
+constexpr float kLog2e = 1.4426950408889634f;
+constexpr unsigned kAll = ~0u;
+
+struct Problem {
+  const __nv_bfloat16* __restrict__ q;
+  const __nv_bfloat16* __restrict__ kc;
+  const __nv_bfloat16* __restrict__ vc;
+  const int* __restrict__ past_len;
+  const int* __restrict__ blank_start;
+  const int* __restrict__ blank_len;
+  __nv_bfloat16* __restrict__ o;
+  float* __restrict__ outputs;   // [batch][heads][splits][dim], sums relative to the run's maximum
+  float2* __restrict__ moments;  // [batch][heads][splits]: maximum, sum of weights
+  int heads, kv_heads, dim, window, kept;
+  int splits, run;   // runs a sequence, tokens a run
+  float scale_log2;  // scale * log2(e): scores are exponents of 2
+
+  __device__ int count(int b, int kv_head) const {
+    return window - blank_len[b] + past_len[b * kv_heads + kv_head];
+  }
+  /// First element of the key and value of the t-th valid slot.
+  __device__ long long row(int b, int kv_head, int t) const {
+    const int slot = t < __ldg(blank_start + b) ? t : t + __ldg(blank_len + b);
+    return ((static_cast<long long>(b) * (window + kept) + slot) * kv_heads + kv_head) * dim;
+  }
+};
+
+__device__ void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+__device__ unsigned rounded_pair(float low, float high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const unsigned*>(&pair);
+}
+__device__ unsigned low_halves(unsigned a, unsigned b) { return __byte_perm(a, b, 0x5410); }
+__device__ unsigned high_halves(unsigned a, unsigned b) { return __byte_perm(a, b, 0x7632); }
+
+/// The largest of two maxima as a base for exponents; 0 where there is none yet.
+__device__ float base_of(float maximum) { return maximum == -INFINITY ? 0.0f : maximum; }
+
+/// State of one warp: the rows lane / 4 and lane / 4 + 8 of the queries.
+template <int kDim>
+struct Warp {
+  static constexpr int kBlocks = kDim / 32;  // of keys: a thread holds 8 of every 32 elements
+  static constexpr int kHalves = kDim / 64;  // of values: a thread holds 8 of every 64 elements
+
+  unsigned queries[kBlocks * 2][4];
+  float sums[kHalves * 8][4] = {};  // tile j of half h: elements 64 h + 8 n + j, n the column
+  float largest[2] = {-INFINITY, -INFINITY}, weights[2] = {0, 0};
+
+  /// The products run over elements in the order that the keys' loads give: in step 2 i the
+  /// thread's columns are elements 0, 1, 2, 3 of its 8 in block i, in step 2 i + 1 elements 4
+  /// ... 7.
+  __device__ void load_queries(const Problem& p, int b, int kv_head) {
+    const int lane = threadIdx.x % 32, group = p.heads / p.kv_heads;
+#pragma unroll
+    for (int i = 0; i < kBlocks; ++i)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int member = lane / 4 + 8 * half;
+        uint4 pack = make_uint4(0, 0, 0, 0);
+        if (member < group) {
+          const long long head = static_cast<long long>(b) * p.heads + kv_head * group + member;
+          pack = *reinterpret_cast<const uint4*>(p.q + head * kDim + i * 32 + lane % 4 * 8);
+        }
+        queries[2 * i][half] = pack.x;
+        queries[2 * i][half + 2] = pack.y;
+        queries[2 * i + 1][half] = pack.z;
+        queries[2 * i + 1][half + 2] = pack.w;
+      }
+  }
+
+  /// 16 tokens, of which the first `count` exist. row: first element of the key of token lane % 16.
+  __device__ void add(const Problem& p, long long row, int count) {
+    const int lane = threadIdx.x % 32;
+    uint4 key[2][kBlocks], value[4][kHalves];
+#pragma unroll
+    for (int n = 0; n < 2; ++n) {
+      const long long from = __shfl_sync(kAll, row, n * 8 + lane / 4) + lane % 4 * 8;
+#pragma unroll
+      for (int i = 0; i < kBlocks; ++i)
+        key[n][i] = __ldcs(reinterpret_cast<const uint4*>(p.kc + from + i * 32));
+    }
+#pragma unroll
+    for (int t = 0; t < 4; ++t) {  // tokens 2 c, 2 c + 1, 2 c + 8, 2 c + 9 of the fragment
+      const long long from =
+          __shfl_sync(kAll, row, lane % 4 * 2 + t % 2 + t / 2 * 8) + lane / 4 * 8;
+#pragma unroll
+      for (int h = 0; h < kHalves; ++h)
+        value[t][h] = __ldcs(reinterpret_cast<const uint4*>(p.vc + from + h * 64));
+    }
+
+    float scores[2][4] = {};
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+#pragma unroll
+      for (int i = 0; i < kBlocks; ++i) {
+        multiply_add(scores[n], queries[2 * i], key[n][i].x, key[n][i].y);
+        multiply_add(scores[n], queries[2 * i + 1], key[n][i].z, key[n][i].w);
+      }
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const int token = n * 8 + lane % 4 * 2 + e % 2;
+        scores[n][e] = token < count ? scores[n][e] * p.scale_log2 : -INFINITY;
+      }
+    weigh(scores);
+
+    const unsigned a[4] = {
+        rounded_pair(scores[0][0], scores[0][1]), rounded_pair(scores[0][2], scores[0][3]),
+        rounded_pair(scores[1][0], scores[1][1]), rounded_pair(scores[1][2], scores[1][3])};
+#pragma unroll
+    for (int h = 0; h < kHalves; ++h) {
+      accumulate(h * 8, a, value[0][h].x, value[1][h].x, value[2][h].x, value[3][h].x);
+      accumulate(h * 8 + 2, a, value[0][h].y, value[1][h].y, value[2][h].y, value[3][h].y);
+      accumulate(h * 8 + 4, a, value[0][h].z, value[1][h].z, value[2][h].z, value[3][h].z);
+      accumulate(h * 8 + 6, a, value[0][h].w, value[1][h].w, value[2][h].w, value[3][h].w);
+    }
+  }
+
+  /// Turns scores into weights relative to the running maximum, which they may raise.
+  __device__ void weigh(float (&scores)[2][4]) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float now = fmaxf(fmaxf(scores[0][2 * half], scores[0][2 * half + 1]),
+                        fmaxf(scores[1][2 * half], scores[1][2 * half + 1]));
+      now = fmaxf(now, __shfl_xor_sync(kAll, now, 1));
+      now = fmaxf(now, __shfl_xor_sync(kAll, now, 2));
+      now = fmaxf(now, largest[half]);
+      const float shrink = exp2f(largest[half] - base_of(now));
+      largest[half] = now;
+      weights[half] *= shrink;
+#pragma unroll
+      for (auto& sum : sums) {
+        sum[2 * half] *= shrink;
+        sum[2 * half + 1] *= shrink;
+      }
+#pragma unroll
+      for (int n = 0; n < 2; ++n)
+#pragma unroll
+        for (int e = 2 * half; e < 2 * half + 2; ++e) {
+          scores[n][e] = exp2f(scores[n][e] - base_of(now));
+          weights[half] +=
+              scores[n][e];  // of this thread's tokens; the warp's are added at the end
+        }
+    }
+  }
+
+  /// Two neighbouring elements of four tokens.
+  __device__ void accumulate(int tile, const unsigned (&a)[4], unsigned v0, unsigned v1,
+                             unsigned v2, unsigned v3) {
+    multiply_add(sums[tile], a, low_halves(v0, v1), low_halves(v2, v3));
+    multiply_add(sums[tile + 1], a, high_halves(v0, v1), high_halves(v2, v3));
+  }
+};
+
+template <int kDim>
+__global__ void __launch_bounds__(kThreads) attend_run(const Problem p) {
+  __shared__ float outputs[kRows][kDim];
+  __shared__ float2 moments[kWarps][kRows];
+  const int split = blockIdx.x, kv_head = blockIdx.y, b = blockIdx.z;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = p.heads / p.kv_heads;
+  const int begin = split * p.run, end = min(begin + p.run, p.count(b, kv_head));
+  if (begin >= end && split > 0) return;
+
+  Warp<kDim> state;
+  state.load_queries(p, b, kv_head);
+  int token = begin + warp * kStep;
+  long long row = token < end ? p.row(b, kv_head, min(token + lane % kStep, end - 1)) : 0;
+  for (; token < end; token += kWarps * kStep) {
+    const int next = token + kWarps * kStep;
+    const long long next_row =
+        next < end ? p.row(b, kv_head, min(next + lane % kStep, end - 1)) : 0;
+    state.add(p, row, end - token);
+    row = next_row;
+  }
+
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    state.weights[half] += __shfl_xor_sync(kAll, state.weights[half], 1);
+    state.weights[half] += __shfl_xor_sync(kAll, state.weights[half], 2);
+    if (lane % 4 == 0)
+      moments[warp][lane / 4 + 8 * half] = make_float2(state.largest[half], state.weights[half]);
+  }
+  for (int i = threadIdx.x; i < kRows * kDim; i += kThreads) outputs[i / kDim][i % kDim] = 0;
+  __syncthreads();
+  float shrink[2];
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    float overall = -INFINITY;
+    for (int w = 0; w < kWarps; ++w) overall = fmaxf(overall, moments[w][lane / 4 + 8 * half].x);
+    shrink[half] = exp2f(state.largest[half] - base_of(overall));
+  }
+  for (int w = 0; w < kWarps; ++w) {  // one warp after the other: the order of sums is fixed
+    if (w == warp)
+#pragma unroll
+      for (int tile = 0; tile < kDim / 8; ++tile)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+          const int element = tile / 8 * 64 + (lane % 4 * 2 + e % 2) * 8 + tile % 8;
+          outputs[lane / 4 + e / 2 * 8][element] += state.sums[tile][e] * shrink[e / 2];
+        }
+    __syncthreads();
+  }
+  for (int i = threadIdx.x; i < group * kDim; i += kThreads) {
+    const int member = i / kDim;
+    const long long head = static_cast<long long>(b) * p.heads + kv_head * group + member;
+    p.outputs[(head * p.splits + split) * kDim + i % kDim] = outputs[member][i % kDim];
+    if (i % kDim != 0) continue;
+    float2 of_run = make_float2(-INFINITY, 0);
+    for (int w = 0; w < kWarps; ++w) of_run.x = fmaxf(of_run.x, moments[w][member].x);
+    for (int w = 0; w < kWarps; ++w)
+      of_run.y += moments[w][member].y * exp2f(moments[w][member].x - base_of(of_run.x));
+    p.moments[head * p.splits + split] = of_run;
+  }
+}
+
+/// One block a query head, one thread an element.
+__global__ void merge_runs(const Problem p) {
+  const int h = blockIdx.x, b = blockIdx.y;
+  const long long head = static_cast<long long>(b) * p.heads + h;
+  const int runs = (p.count(b, h / (p.heads / p.kv_heads)) + p.run - 1) / p.run;
+  float largest = -INFINITY, weights = 0, sum = 0;
+  for (int r = 0; r < runs; ++r) largest = fmaxf(largest, p.moments[head * p.splits + r].x);
+  for (int r = 0; r < runs; ++r) {
+    const float2 of_run = p.moments[head * p.splits + r];
+    const float shrink = exp2f(of_run.x - largest);
+    weights += of_run.y * shrink;
+    sum += p.outputs[(head * p.splits + r) * p.dim + threadIdx.x] * shrink;
+  }
+  p.o[head * p.dim + threadIdx.x] = __float2bfloat16(runs > 0 ? sum / weights : 0.0f);
+}
+
+/// A run of one query head by one warp, for heads of up to 128 elements.
+__global__ void attend_run_plainly(const Problem p) {
+  const int split = blockIdx.x, h = blockIdx.y, b = blockIdx.z, lane = threadIdx.x;
+  const long long head = static_cast<long long>(b) * p.heads + h;
+  const int begin = split * p.run;
+  const int end = min(begin + p.run, p.count(b, h / (p.heads / p.kv_heads)));
+  float largest = -INFINITY, weights = 0, sums[4] = {};
+  for (int t = begin; t < end; ++t) {
+    const long long row = p.row(b, h / (p.heads / p.kv_heads), t);
+    float score = 0;
+    for (int d = lane; d < p.dim; d += 32)
+      score += __bfloat162float(p.q[head * p.dim + d]) * __bfloat162float(p.kc[row + d]);
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2)
+      score += __shfl_xor_sync(kAll, score, distance);
+    score *= p.scale_log2;
+    const float now = fmaxf(largest, score);
+    const float shrink = exp2f(largest - now), weight = exp2f(score - now);
+    largest = now;
+    weights = weights * shrink + weight;
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      if (const int d = lane + 32 * i; d < p.dim)
+        sums[i] = sums[i] * shrink + weight * __bfloat162float(p.vc[row + d]);
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    if (const int d = lane + 32 * i; d < p.dim)
+      p.outputs[(head * p.splits + split) * p.dim + d] = sums[i];
+  if (lane == 0) p.moments[head * p.splits + split] = make_float2(largest, weights);
+}
+
+}  // namespace
+
+extern "C" void solve(const __nv_bfloat16* q, const __nv_bfloat16* kc, const __nv_bfloat16* vc,
+                      const int* past_len, const int* blank_start, const int* blank_len,
+                      __nv_bfloat16* o, int batch, int heads, int kv_heads, int dim, int window,
+                      int kept, cudaStream_t stream) {
+  const int most_tokens = window + kept;
+  const int run = most_tokens > 4096 ? 512 : 256;
+  Problem p{q,
+            kc,
+            vc,
+            past_len,
+            blank_start,
+            blank_len,
+            o,
+            nullptr,
+            nullptr,
+            heads,
+            kv_heads,
+            dim,
+            window,
+            kept,
+            (most_tokens - 1) / run + 1,
+            run,
+            kLog2e / sqrtf(static_cast<float>(dim))};
+  const size_t runs = static_cast<size_t>(batch) * heads * p.splits;
+  float* outputs = nullptr;
+  float2* moments = nullptr;
+  cudaMallocAsync(reinterpret_cast<void**>(&outputs), runs * dim * sizeof(float), stream);
+  cudaMallocAsync(reinterpret_cast<void**>(&moments), runs * sizeof(float2), stream);
+  p.outputs = outputs;
+  p.moments = moments;
+  const dim3 grid(p.splits, kv_heads, batch);
+  if (dim == 128 && heads / kv_heads <= kRows)
+    attend_run<128><<<grid, kThreads, 0, stream>>>(p);
+  else if (dim == 64 && heads / kv_heads <= kRows)
+    attend_run<64><<<grid, kThreads, 0, stream>>>(p);
+  else
+    attend_run_plainly<<<dim3(p.splits, heads, batch), 32, 0, stream>>>(p);
+  merge_runs<<<dim3(heads, batch), dim, 0, stream>>>(p);
+  cudaFreeAsync(moments, stream);
+  cudaFreeAsync(outputs, stream);
+}

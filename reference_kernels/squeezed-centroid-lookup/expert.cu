@@ -1,0 +1,289 @@
+// Specialist: two products on tensor cores. The first has queries as rows and streams centroids,
+// with a running maximum and denominator for each query; the second has centroids as rows and
+// streams queries, so that each block owns its clusters and sums their weights in registers. Rows
+// stay in registers, tiles of 64 arrive by cp.async, one ahead. Centroids of few queries are cut
+// into shares, whose denominators a small kernel joins. The mask reads labels four at a time.
+// Bound by tensor cores with many queries, by memory with one.
+#include <cuda_bf16.h>
+
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kRows = 64;    // of a block, 16 a warp
+constexpr int kOthers = 64;  // rows of a streamed tile
+constexpr float kLog2e = 1.4426950408889634f;
+
+__device__ void copy_async(unsigned target, const void* source, bool inside) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(source),
+               "r"(inside ? 16 : 0)
+               : "memory");
+}
+__device__ void commit_copies() { asm volatile("cp.async.commit_group;"); }
+template <int kPending>
+__device__ void wait_for_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
+}
+__device__ void load_matrices(unsigned (&f)[4], unsigned address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(f[0]), "=r"(f[1]), "=r"(f[2]), "=r"(f[3])
+               : "r"(address)
+               : "memory");
+}
+/// 16 x 8 of c += 16 x 16 of a times 16 x 8 of b.
+__device__ void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+struct Problem {
+  const __nv_bfloat16* __restrict__ q;
+  const __nv_bfloat16* __restrict__ centroids;
+  const int* __restrict__ sizes;
+  float* __restrict__ avg;
+  int queries, clusters;
+  int splits, tiles_of_split;  // of the centroids, in the first product
+  float2* moments;  // [heads][splits][queries]: maximum, in exponents of 2, and denominator
+  float* lse;       // [heads][queries]: logarithm of the denominator, base 2
+};
+
+template <int kDim>
+struct Product {
+  static constexpr int kChunks = kDim / 8;
+  static constexpr int kBytes = kOthers * kDim * 2;
+
+  unsigned rows[kDim / 16][4];
+
+  static __device__ unsigned offset_bytes(int row, int chunk) {
+    return static_cast<unsigned>(row * kChunks + (chunk ^ (row % 8))) * 16;
+  }
+  static __device__ void fill(unsigned base, const __nv_bfloat16* source, int first, int count) {
+#pragma unroll
+    for (int i = 0; i < kOthers * kChunks / kThreads; ++i) {
+      const int index = threadIdx.x + i * kThreads, row = index / kChunks, chunk = index % kChunks;
+      const bool inside = first + row < count;
+      const long long at = inside ? static_cast<long long>(first + row) * kDim + chunk * 8 : 0;
+      copy_async(base + offset_bytes(row, chunk), source + at, inside);
+    }
+  }
+  __device__ void load_rows(const __nv_bfloat16* source, int first, int count) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int i = 0; i < kDim / 16; ++i)
+#pragma unroll
+      for (int part = 0; part < 4; ++part) {
+        const int row = first + lane / 4 + part % 2 * 8;
+        const int column = i * 16 + lane % 4 * 2 + part / 2 * 8;
+        rows[i][part] = row < count ? *reinterpret_cast<const unsigned*>(
+                                          source + static_cast<long long>(row) * kDim + column)
+                                    : 0;
+      }
+  }
+  /// Scores, in exponents of 2, of this warp's rows with a tile.
+  __device__ void multiply(float (&scores)[kOthers / 8][4], unsigned tile) const {
+    const int lane = threadIdx.x % 32;
+    const float scale = kLog2e * rsqrtf(static_cast<float>(kDim));
+#pragma unroll
+    for (int i = 0; i < kDim / 16; ++i)
+#pragma unroll
+      for (int n = 0; n < kOthers / 16; ++n) {
+        unsigned b[4];
+        load_matrices(b,
+                      tile + offset_bytes(n * 16 + lane / 16 * 8 + lane % 8, i * 2 + lane / 8 % 2));
+        multiply_add(scores[2 * n], rows[i], b[0], b[1]);
+        multiply_add(scores[2 * n + 1], rows[i], b[2], b[3]);
+      }
+#pragma unroll
+    for (auto& of_tile : scores)
+#pragma unroll
+      for (float& score : of_tile) score *= scale;
+  }
+};
+
+/// Calls use(scores, first) for tiles begin ... end - 1 of `others`, while the next one arrives.
+template <int kDim, typename Use>
+__device__ void stream_tiles(const Product<kDim>& product, const __nv_bfloat16* others, int count,
+                             int begin, int end, Use use) {
+  __shared__ __align__(128) unsigned char shared[2 * Product<kDim>::kBytes];
+  const unsigned base = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  if (begin < end) Product<kDim>::fill(base, others, begin * kOthers, count);
+  commit_copies();
+  for (int tile = begin; tile < end; ++tile) {
+    const int stage = (tile - begin) % 2;
+    if (tile + 1 < end)
+      Product<kDim>::fill(base + (1 - stage) * Product<kDim>::kBytes, others, (tile + 1) * kOthers,
+                          count);
+    commit_copies();
+    wait_for_copies<1>();
+    __syncthreads();
+    float scores[kOthers / 8][4] = {};
+    product.multiply(scores, base + stage * Product<kDim>::kBytes);
+    use(scores, tile * kOthers);
+    __syncthreads();  // the stage may be filled again
+  }
+}
+
+__device__ float sum_of_four(float value) {
+  value += __shfl_xor_sync(~0u, value, 1);
+  return value + __shfl_xor_sync(~0u, value, 2);
+}
+
+template <int kDim>
+__global__ void __launch_bounds__(kThreads) measure(const Problem p) {
+  const int split = blockIdx.y, head = blockIdx.z, lane = threadIdx.x % 32;
+  const int own = blockIdx.x * kRows + threadIdx.x / 32 * 16;
+  const int tiles = (p.clusters + kOthers - 1) / kOthers;
+  const int* sizes = p.sizes + static_cast<long long>(head) * p.clusters;
+  Product<kDim> product;
+  product.load_rows(p.q + static_cast<long long>(head) * p.queries * kDim, own, p.queries);
+  float largest[2] = {-INFINITY, -INFINITY}, sums[2] = {0, 0};
+  const auto add = [&](float(&scores)[kOthers / 8][4], int first) {
+    float weights[kOthers / 8][2];
+#pragma unroll
+    for (int n = 0; n < kOthers / 8; ++n)
+#pragma unroll
+      for (int side = 0; side < 2; ++side) {
+        const int cluster = first + n * 8 + lane % 4 * 2 + side;
+        weights[n][side] = cluster < p.clusters ? static_cast<float>(__ldg(sizes + cluster)) : 0.0f;
+        if (cluster < p.clusters) continue;
+        scores[n][side] = -INFINITY;
+        scores[n][2 + side] = -INFINITY;
+      }
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float now = largest[half];
+#pragma unroll
+      for (int n = 0; n < kOthers / 8; ++n)
+        now = fmaxf(now, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
+      now = fmaxf(now, __shfl_xor_sync(~0u, now, 1));
+      now = fmaxf(now, __shfl_xor_sync(~0u, now, 2));
+      sums[half] *= exp2f(largest[half] - now);
+      largest[half] = now;
+#pragma unroll
+      for (int n = 0; n < kOthers / 8; ++n)
+#pragma unroll
+        for (int side = 0; side < 2; ++side)
+          sums[half] += weights[n][side] * exp2f(scores[n][2 * half + side] - now);
+    }
+  };
+  stream_tiles<kDim>(product, p.centroids + static_cast<long long>(head) * p.clusters * kDim,
+                     p.clusters, min(split * p.tiles_of_split, tiles),
+                     min((split + 1) * p.tiles_of_split, tiles), add);
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const float sum = sum_of_four(sums[half]);
+    const int query = own + lane / 4 + half * 8;
+    if (lane % 4 == 0 && query < p.queries)
+      p.moments[(static_cast<long long>(head) * p.splits + split) * p.queries + query] =
+          make_float2(largest[half], sum);
+  }
+}
+
+/// One thread a query.
+__global__ void join(const Problem p) {
+  const int query = blockIdx.x * blockDim.x + threadIdx.x, head = blockIdx.y;
+  if (query >= p.queries) return;
+  const float2* first = p.moments + static_cast<long long>(head) * p.splits * p.queries + query;
+  float largest = -INFINITY, sum = 0;
+  for (int s = 0; s < p.splits; ++s)
+    largest = fmaxf(largest, first[static_cast<long long>(s) * p.queries].x);
+  for (int s = 0; s < p.splits; ++s) {
+    const float2 part = first[static_cast<long long>(s) * p.queries];
+    sum += part.y * exp2f(part.x - largest);
+  }
+  p.lse[static_cast<long long>(head) * p.queries + query] = largest + log2f(sum);
+}
+
+template <int kDim>
+__global__ void __launch_bounds__(kThreads) average(const Problem p) {
+  const int head = blockIdx.y, lane = threadIdx.x % 32;
+  const int own = blockIdx.x * kRows + threadIdx.x / 32 * 16;
+  const float* lse = p.lse + static_cast<long long>(head) * p.queries;
+  Product<kDim> product;
+  product.load_rows(p.centroids + static_cast<long long>(head) * p.clusters * kDim, own,
+                    p.clusters);
+  float sums[2] = {0, 0};
+  const auto add = [&](const float(&scores)[kOthers / 8][4], int first) {
+#pragma unroll
+    for (int n = 0; n < kOthers / 8; ++n)
+#pragma unroll
+      for (int side = 0; side < 2; ++side) {
+        const int query = first + n * 8 + lane % 4 * 2 + side;
+        if (query >= p.queries) continue;
+        const float base = __ldg(lse + query);
+        sums[0] += exp2f(scores[n][side] - base);
+        sums[1] += exp2f(scores[n][2 + side] - base);
+      }
+  };
+  stream_tiles<kDim>(product, p.q + static_cast<long long>(head) * p.queries * kDim, p.queries, 0,
+                     (p.queries + kOthers - 1) / kOthers, add);
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const float sum = sum_of_four(sums[half]);
+    const int cluster = own + lane / 4 + half * 8;
+    if (lane % 4 == 0 && cluster < p.clusters)
+      p.avg[static_cast<long long>(head) * p.clusters + cluster] =
+          sum / static_cast<float>(p.queries);
+  }
+}
+
+struct Mask {
+  const float* __restrict__ avg;
+  const int* __restrict__ labels;
+  unsigned char* __restrict__ keep;
+  long long keys;  // of all heads
+  int clusters, length;
+  float threshold;
+
+  __device__ unsigned char of(long long key, int label) const {
+    return label == clusters || avg[key / length * clusters + label] > threshold;
+  }
+};
+
+/// One thread four keys.
+__global__ void mask(const Mask m) {
+  const long long first = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) * 4;
+  if (first + 4 <= m.keys) {
+    const int4 labels = __ldcs(reinterpret_cast<const int4*>(m.labels + first));
+    __stcs(reinterpret_cast<uchar4*>(m.keep + first),
+           make_uchar4(m.of(first, labels.x), m.of(first + 1, labels.y), m.of(first + 2, labels.z),
+                       m.of(first + 3, labels.w)));
+    return;
+  }
+  for (long long key = first; key < m.keys; ++key) m.keep[key] = m.of(key, m.labels[key]);
+}
+
+template <int kDim>
+void launch(Problem p, int heads, cudaStream_t stream) {
+  const int blocks = (p.queries + kRows - 1) / kRows;
+  const int tiles = (p.clusters + kOthers - 1) / kOthers;
+  const int most_splits = (1024 + blocks * heads - 1) / (blocks * heads);
+  p.tiles_of_split = max((tiles + most_splits - 1) / most_splits, min(tiles, 4));
+  p.splits = (tiles + p.tiles_of_split - 1) / p.tiles_of_split;
+  const size_t rows = static_cast<size_t>(heads) * p.queries;
+  cudaMallocAsync(reinterpret_cast<void**>(&p.moments), rows * p.splits * sizeof(float2), stream);
+  cudaMallocAsync(reinterpret_cast<void**>(&p.lse), rows * sizeof(float), stream);
+  measure<kDim><<<dim3(blocks, p.splits, heads), kThreads, 0, stream>>>(p);
+  join<<<dim3((p.queries + kThreads - 1) / kThreads, heads), kThreads, 0, stream>>>(p);
+  average<kDim><<<dim3((p.clusters + kRows - 1) / kRows, heads), kThreads, 0, stream>>>(p);
+  cudaFreeAsync(p.lse, stream);
+  cudaFreeAsync(p.moments, stream);
+}
+
+}  // namespace
+
+extern "C" void solve(const __nv_bfloat16* q, const __nv_bfloat16* centroids, const int* sizes,
+                      const int* labels, float* avg, unsigned char* keep, int heads, int queries,
+                      int dim, int clusters, int length, float threshold, cudaStream_t stream) {
+  const Problem p{q, centroids, sizes, avg, queries, clusters, 1, 1, nullptr, nullptr};
+  if (dim == 64)
+    launch<64>(p, heads, stream);
+  else
+    launch<128>(p, heads, stream);
+  const Mask m{avg,      labels, keep,     static_cast<long long>(heads) * length,
+               clusters, length, threshold};
+  constexpr int kKeys = 4 * 256;
+  mask<<<static_cast<unsigned>((m.keys + kKeys - 1) / kKeys), 256, 0, stream>>>(m);
+}
