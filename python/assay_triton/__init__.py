@@ -1,0 +1,1 @@
+"""Records what a Triton candidate asks the GPU to do. record.py opens with the theory of operation."""

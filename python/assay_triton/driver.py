@@ -1,0 +1,140 @@
+"""RecordingDriver: stands where Triton expects the driver of a GPU.
+
+Triton itself binds arguments, specialises and compiles; only loading a kernel and launching it end
+here, as an image and as an operation of the recording.
+"""
+from pathlib import Path
+
+from triton import knobs
+from triton.backends.compiler import GPUTarget
+from triton.backends.driver import DriverBase
+
+from assay_triton.parameters import Parameters
+
+MAX_THREADS = 1024  # of a block; the judge checks again with the registers that ptxas reports
+
+
+class Image:
+    """One compiled specialisation of a kernel."""
+
+    def __init__(self, label, symbol, cubin):
+        self.label = label  # the plan's name for it: the symbol, with "@2" ... for further ones
+        self.symbol = symbol
+        self.cubin = cubin
+        self.ptx = ""
+        self.layout = []
+        self.divisible_by_16 = []  # numbers of the parameters that the code assumes it of
+
+
+class Launcher:
+    """Made by Triton for every compiled kernel, called for every launch."""
+
+    def __init__(self, recording, source, metadata):
+        self._recording = recording
+        self._kinds = list(source.signature.values())
+        self._divisible = _parameters_divisible_by_16(self._kinds, source.attrs)
+        self._metadata = metadata
+
+    def __call__(self, grid_x, grid_y, grid_z, stream, image, packed_metadata, launch_metadata,
+                 enter_hook, exit_hook, *arguments):
+        blocks = grid_x * grid_y * grid_z
+        if blocks == 0:
+            return
+        metadata = self._metadata
+        parameters = Parameters(self._recording)
+        for kind, value in zip(self._kinds, arguments):
+            parameters.add(kind, value)
+        for scratch_bytes in (metadata.global_scratch_size, metadata.profile_scratch_size):
+            total = blocks * metadata.num_ctas * scratch_bytes
+            parameters.add_pointer(self._recording.add_scratch(total) if total else 0)
+        image.layout = parameters.layout
+        image.divisible_by_16 = self._divisible
+        launch = {"kernel": image.label,
+                  "grid": [grid_x * metadata.num_ctas, grid_y, grid_z],
+                  "block": [32 * metadata.num_warps, 1, 1],
+                  "dynamic_shared_bytes": metadata.shared,
+                  "parameters": bytes(parameters.data).hex(),
+                  "relocations": parameters.relocations}
+        if metadata.num_ctas > 1:
+            launch["cluster"] = [metadata.num_ctas, 1, 1]
+        if metadata.launch_cooperative_grid:
+            launch["cooperative"] = True
+        if metadata.launch_pdl:
+            launch["programmatic"] = True
+        self._recording.add_operation({"launch": launch})
+
+
+class Utilities:
+    """What Triton asks a driver about devices and binaries."""
+
+    def __init__(self, images, device):
+        self._images = images
+        self._device = device
+
+    def get_device_properties(self, device):
+        return {"max_shared_mem": self._device["shared_bytes"],
+                "multiprocessor_count": self._device["multiprocessors"], "warpSize": 32}
+
+    def load_binary(self, symbol, cubin, shared_bytes, device):
+        """Module, function, registers, spills and the most threads: Triton's order. Registers and
+        spills are ptxas's to say, so both are 0 here."""
+        count = sum(image.symbol == symbol for image in self._images)
+        image = Image(symbol if count == 0 else f"{symbol}@{count + 1}", symbol, cubin)
+        self._images.append(image)
+        return image, image, 0, 0, MAX_THREADS
+
+
+class RecordingDriver(DriverBase):
+    """`device`: {"arch": "sm_80", "shared_bytes", "multiprocessors"}, the one recorded for."""
+
+    def __init__(self, recording, device):
+        super().__init__()
+        self.images = []
+        self.utils = Utilities(self.images, device)
+        self.launcher_cls = lambda source, metadata: Launcher(recording, source, metadata)
+        self._recording = recording
+        self._capability = int(device["arch"].removeprefix("sm_"))
+        knobs.runtime.kernel_load_end_hook.add(_keep_ptx)
+
+    @classmethod
+    def is_active(cls):
+        return False  # never chosen by Triton's own search
+
+    def map_python_to_cpp_type(self, ty):
+        self._recording.refuse("unsupported_call", "Triton's ahead-of-time tool is not recorded")
+
+    def get_current_target(self):
+        return GPUTarget("cuda", self._capability, 32)
+
+    def get_active_torch_device(self):
+        return "cuda:0"
+
+    def get_current_device(self):
+        return 0
+
+    def get_current_stream(self, device):
+        return 0
+
+    def get_benchmarker(self):
+        self._recording.refuse("unsupported_call",
+                               "triton.autotune with several configurations and triton.testing."
+                               "do_bench measure on a GPU, and there is none while solve() is "
+                               "recorded: leave one configuration")
+
+
+def _keep_ptx(module, image, symbol, files, key):
+    image.ptx = next(Path(path).read_text() for name, path in files.items()
+                     if name.endswith(".ptx"))
+
+
+def _parameters_divisible_by_16(kinds, attributes):
+    """Numbers among the parameters that are left; `attributes` counts the constants too."""
+    paths = [path for number, kind in enumerate(kinds) for path in _leaves(kind, (number,))]
+    return [number for number, path in enumerate(paths)
+            if ["tt.divisibility", 16] in attributes.get(path, [])]
+
+
+def _leaves(kind, path):
+    if isinstance(kind, tuple):
+        return [leaf for number, part in enumerate(kind) for leaf in _leaves(part, path + (number,))]
+    return [] if kind == "constexpr" else [path]

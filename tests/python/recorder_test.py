@@ -1,0 +1,199 @@
+"""Records small Triton candidates without a GPU and looks at what the recorder left."""
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+SOURCES = Path(__file__).resolve().parents[2] / "python"
+DEVICE = {"arch": "sm_80", "shared_bytes": 166_912, "multiprocessors": 108}
+BASE = 1 << 44
+CANDIDATES = Path(__file__).resolve().parent / "candidates"
+ADD = (CANDIDATES / "vector_add.py").read_text()
+SOFTMAX = (CANDIDATES / "softmax.py").read_text()
+RMSNORM = (CANDIDATES / "rmsnorm.py").read_text()
+TRITON_HOME = os.environ.get("ASSAY_TRITON_HOME")
+SKIPPED = 77
+
+
+def tensor(*shape, dtype="float32"):
+    return {"tensor": {"dtype": dtype, "shape": list(shape)}}
+
+
+def scalar(value):
+    return {"scalar": value}
+
+
+def record(source, *arguments, base=BASE):
+    """The files that the recorder left: text, or None where there is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        request = {"arguments": list(arguments), "device": DEVICE, "base": base}
+        Path(folder, "request.json").write_text(json.dumps(request))
+        Path(folder, "candidate.py").write_text(source)
+        environment = {"PYTHONPATH": str(SOURCES), "TRITON_CACHE_DIR": f"{folder}/cache",
+                       "HOME": folder, "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+        run = subprocess.run([f"{TRITON_HOME}/bin/python", "-m", "assay_triton.record"], cwd=folder,
+                             env=environment, capture_output=True, text=True, timeout=120)
+        if run.returncode != 0:
+            raise AssertionError(run.stderr)
+        return {path.name: path.read_text(errors="replace") for path in Path(folder).iterdir()
+                if path.is_file()}
+
+
+def launches(files):
+    return [operation["launch"] for operation in json.loads(files["plan.json"])["operations"]]
+
+
+class Records(unittest.TestCase):
+    def recorded(self, *arguments, **keywords):
+        files = record(*arguments, **keywords)
+        self.assertNotIn("failure", files, files.get("failure"))
+        return files
+
+    def refused(self, source, *arguments):
+        files = record(source, *arguments)
+        self.assertIn("failure", files)
+        self.assertNotIn("plan.json", files)
+        return files["failure"].split("\n", 1)
+
+    def test_vector_add_with_grid_lambda(self):
+        files = self.recorded(ADD, *[tensor(1000)] * 3, scalar(1000))
+        [launch] = launches(files)
+        self.assertEqual((launch["kernel"], launch["grid"], launch["block"]),
+                         ("add", [4, 1, 1], [128, 1, 1]))
+        parameters = bytes.fromhex(launch["parameters"])
+        # Three pointers, n, four bytes of padding, two hidden pointers that are null.
+        self.assertEqual(parameters, bytes(24) + struct.pack("<i", 1000) + bytes(4 + 16))
+        self.assertEqual([r["target"]["allocation"] for r in launch["relocations"]], [0, 1, 2])
+        self.assertIn(".target sm_80", files["kernel_0.ptx"])
+        self.assertTrue(files["kernel_0.cubin"].startswith("\x7fELF"))
+
+    def test_softmax_with_chosen_warps_and_shared_memory(self):
+        [launch] = launches(self.recorded(SOFTMAX, *[tensor(3, 1000)] * 2))
+        self.assertEqual((launch["grid"], launch["block"]), ([3, 1, 1], [256, 1, 1]))
+        self.assertGreater(launch["dynamic_shared_bytes"], 0)
+
+    def test_rmsnorm_with_a_helper_and_a_float_scalar(self):
+        half = tensor(5, 640, dtype="float16")
+        files = self.recorded(RMSNORM, half, tensor(640, dtype="float16"), half, scalar(1e-5))
+        [launch] = launches(files)
+        eps = bytes.fromhex(launch["parameters"])[28:32]
+        self.assertEqual(eps, struct.pack("<f", 1e-5))
+
+    def test_notes_which_parameters_are_assumed_divisible_by_16(self):
+        def assumed(n):
+            files = self.recorded(ADD, *[tensor(2048)] * 3, scalar(n))
+            return json.loads(files["kernels.json"])["kernels"][0]["divisible_by_16"]
+        self.assertEqual(assumed(1024), [0, 1, 2, 3])
+        self.assertEqual(assumed(1023), [0, 1, 2])
+
+    def test_folds_a_one_into_the_code(self):
+        files = self.recorded(ADD, *[tensor(16)] * 3, scalar(1))
+        parameters = json.loads(files["kernels.json"])["kernels"][0]["parameters"]
+        self.assertEqual([p["bytes"] for p in parameters], [8] * 5)
+
+    def test_gives_specialisations_of_one_kernel_different_names(self):
+        source = ADD + "    add[(1,)](x, y, out, n - 1, BLOCK=256)\n"
+        files = self.recorded(source, *[tensor(1024)] * 3, scalar(1024))
+        self.assertEqual([l["kernel"] for l in launches(files)], ["add", "add@2"])
+
+    def test_plan_does_not_depend_on_addresses(self):
+        plans = [self.recorded(ADD, *[tensor(99)] * 3, scalar(99), base=base)["plan.json"]
+                 for base in (BASE, 3 * BASE // 2)]
+        self.assertEqual(*plans)
+
+    def test_number_made_of_an_address_differs_between_bases(self):
+        source = ADD.replace("out, n, BLOCK=256", "out, x.data_ptr() // 256, BLOCK=256")
+        plans = [self.recorded(source, *[tensor(99)] * 3, scalar(99), base=base)["plan.json"]
+                 for base in (BASE, 3 * BASE // 2)]
+        self.assertNotEqual(*plans)
+
+    def test_scratch_and_memset_come_in_order(self):
+        source = "import torch\n" + ADD.replace("    add[lambda", "    y = torch.full((n,), 1.0)\n    add[lambda")
+        plan = json.loads(self.recorded(source, *[tensor(64)] * 3, scalar(64))["plan.json"])
+        memset, launch = plan["operations"]
+        self.assertEqual(memset["memset"], {"target": {"allocation": 3, "offset": 0},
+                                            "value": 0x3F800000, "element_bytes": 4,
+                                            "width_bytes": 256})
+        self.assertEqual(launch["depends_on"], [0])
+        self.assertEqual(launch["launch"]["relocations"][1]["target"]["allocation"], 3)
+
+    def test_views_defaults_and_several_kernels(self):
+        source = """import torch, triton
+import triton.language as tl
+
+@triton.jit
+def first(x, out, stride, BLOCK: tl.constexpr = 64):
+    tl.store(out, tl.load(x + stride))
+
+@triton.jit
+def second(x, out):
+    tl.store(out, tl.load(x))
+
+def solve(x, out):
+    y = torch.zeros_like(x)
+    first[(len(x),)](x=x.view(-1), out=y, stride=x.transpose(0, 1).stride(1))
+    second[1,](y.reshape(2, 10), out)
+"""
+        plan = json.loads(self.recorded(source, tensor(4, 5), tensor(1))["plan.json"])
+        memset, first, second = plan["operations"]
+        self.assertEqual(memset["memset"]["width_bytes"], 80)
+        self.assertEqual((first["launch"]["kernel"], first["launch"]["grid"]), ("first", [4, 1, 1]))
+        self.assertEqual(bytes.fromhex(first["launch"]["parameters"])[16:20], struct.pack("<i", 5))
+        self.assertEqual(second["launch"]["kernel"], "second")
+        self.assertEqual([r["target"]["allocation"] for r in second["launch"]["relocations"]],
+                         [2, 1])
+        self.assertEqual([o["depends_on"] for o in plan["operations"]], [[], [0], [1]])
+
+    def test_computing_torch_call_is_named(self):
+        for call, name in [("torch.matmul(x, y)", "torch.matmul"), ("x @ y", "Tensor.__matmul__"),
+                           ("x.softmax(0)", "Tensor.softmax"),
+                           ("torch.nn.functional.softmax(x)", "torch.nn.functional.softmax")]:
+            reason, sentence = self.refused(f"import torch\ndef solve(x, y):\n  {call}\n",
+                                            *[tensor(4, 4)] * 2)
+            self.assertEqual(reason, "torch_call")
+            self.assertIn(f"candidate.py:3: {name} is not available", sentence)
+
+    def test_refusal_stays_though_the_candidate_catches_it(self):
+        source = "import torch\n" + ADD + "    try:\n        torch.sum(x)\n    except BaseException:\n        pass\n"
+        reason, _ = self.refused(source, *[tensor(16)] * 3, scalar(16))
+        self.assertEqual(reason, "torch_call")
+
+    def test_reading_device_memory_is_refused(self):
+        reason, _ = self.refused("def solve(x):\n  x.item()\n", tensor(1))
+        self.assertEqual(reason, "host_read_back")
+
+    def test_compile_error_names_the_candidates_line(self):
+        source = ADD.replace("mask = i < n", "mask = i < m")
+        line = 1 + source[:source.index("mask = i < m")].count("\n")
+        reason, sentence = self.refused(source, *[tensor(16)] * 3, scalar(16))
+        self.assertEqual(reason, "compile_error")
+        self.assertTrue(sentence.startswith(f"candidate.py:{line}: "), sentence)
+        self.assertIn("m is not defined", sentence)
+
+    def test_python_error_names_the_candidates_line(self):
+        self.assertEqual(self.refused("def solve(x):\n\n  return 1 // 0\n", tensor(1)),
+                         ["exception", "candidate.py:3: ZeroDivisionError: integer division or "
+                          "modulo by zero"])
+
+    def test_candidate_without_solve_and_without_launch(self):
+        self.assertEqual(self.refused("import torch\n", tensor(1))[0], "no_solve")
+        self.assertEqual(self.refused("def solve(x):\n  pass\n", tensor(1))[0], "no_operations")
+
+    def test_autotune_with_several_configurations_is_refused(self):
+        source = ADD.replace("@triton.jit", "@triton.autotune([triton.Config({'BLOCK': 128}), "
+                             "triton.Config({'BLOCK': 256})], key=['n'])\n@triton.jit")
+        reason, sentence = self.refused(source.replace(", BLOCK=256", ""), *[tensor(16)] * 3,
+                                        scalar(16))
+        self.assertEqual(reason, "unsupported_call")
+        self.assertIn("autotune", sentence)
+
+
+if __name__ == "__main__":
+    if not TRITON_HOME:
+        print("skipped: ASSAY_TRITON_HOME is not set; ./assay test installs Triton and sets it")
+        sys.exit(SKIPPED)
+    unittest.main()
