@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/messages.h"
 #include "evaluator/compile/compiler.h"
+#include "evaluator/triton/installation.h"
 #include "sandbox/sandbox.h"
 #include "tasks/task.h"
 
@@ -49,6 +50,14 @@ void task_line() {
   for (const Error& error : catalogue->errors) fmt::print("         - {}\n", error.message);
 }
 
+void triton_line() {
+  const auto installation = triton::find_installation();
+  line(installation.ok(), "Triton",
+       installation.ok() ? fmt::format("{} ({})", installation->version,
+                                       installation->python.parent_path().parent_path().string())
+                         : installation.error().message + "; .py candidates need it, nothing else");
+}
+
 void gpu_line() {
   void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   line(driver != nullptr, "GPU driver",
@@ -71,6 +80,7 @@ void add_doctor_command(CLI::App& app, int& status) {
          {"bin/assay-runner", "bin/assay-recorder", "lib/record/libcudart.so.13"})
       if (const auto path = installed_file(file); !path.ok())
         line(false, "program", path.error().message);
+    triton_line();
     task_line();
     gpu_line();
     const bool oracle = std::filesystem::exists("/usr/bin/bwrap");

@@ -40,16 +40,17 @@ struct EvalArguments {
   std::string require_sandbox = "none";
 };
 
-/// A file's candidate, or, for "reference:naive", a reference kernel of the task. Files that do
-/// not end in .cu hold a model's whole answer.
+/// A file's candidate, or, for "reference:naive", a reference kernel of the task. Files that end
+/// in neither .cu nor .py hold a model's whole answer.
 Result<Candidate> load_candidate(const Task& task, const std::string& file) {
   constexpr std::string_view kPrefix = "reference:";
   if (file.starts_with(kPrefix))
     return Evaluator::reference_kernel(task, file.substr(kPrefix.size()));
   // Larger than any candidate may be, so that the verdict (rejected) comes from the compiler.
   ASSIGN_OR_RETURN(std::string source, read_file(file, size_t{64} << 20));
+  const fs::path extension = fs::path(file).extension();
   return Candidate{fs::path(file).filename().string(), std::move(source),
-                   fs::path(file).extension() != ".cu"};
+                   extension != ".cu" && extension != ".py"};
 }
 
 Result<void> check_cases(const Task& task, const std::vector<std::string>& names) {
@@ -123,7 +124,8 @@ void add_eval_command(CLI::App& app, int& status) {
   command->add_option("task", arguments->task, "Task id, or the path of a task folder")->required();
   command
       ->add_option("files", arguments->files,
-                   "Candidates: .cu files; other files are taken as a model's answer; "
+                   "Candidates: .cu files (CUDA), .py files (Triton); other files are taken as a "
+                   "model's answer; "
                    "reference:naive, reference:expert and reference:reference are the task's own")
       ->required();
   command

@@ -7,7 +7,8 @@
 //   compile   in the sandbox, cached by content: device code and a host launcher
 //   then, for each case:
 //   record    run the launcher's solve() in the sandbox, without a GPU, against a recording
-//             runtime, twice: a launch plan, plain data
+//             runtime, twice: a launch plan, plain data. A Triton candidate is compiled here, for
+//             what the case makes of it (triton/recorder.cc)
 //   validate  the plan against the artifact, the case and the device
 //   check     in a runner process: replay on poisoned outputs between red zones, repeat, and only
 //             then compute the expected outputs from the task's reference.cu and compare
@@ -34,8 +35,11 @@
 #include "base/files.h"
 #include "base/install.h"
 #include "evaluator/compile/entry.h"
+#include "evaluator/compile/source_check.h"
 #include "evaluator/extract.h"
 #include "evaluator/timed_cases.h"
+#include "evaluator/triton/installation.h"
+#include "evaluator/triton/recorder.h"
 
 namespace assay {
 
@@ -81,6 +85,10 @@ Outcome outcome_of(RecordFailure::Kind kind) {
       return Outcome::launch_error;
     case RecordFailure::Kind::timeout:
       return Outcome::timeout;
+    case RecordFailure::Kind::rejected:
+      return Outcome::rejected;
+    case RecordFailure::Kind::compile_error:
+      return Outcome::compile_error;
   }
   return Outcome::harness_error;
 }
@@ -141,6 +149,16 @@ struct Evaluator::Story {
     request.arch = arch;
     request.want_cubin = want_cubin;
     return request;
+  }
+
+  /// Goes on with what a case of a Triton candidate was compiled to.
+  void use(std::shared_ptr<const Artifact> made) {
+    artifact = std::move(made);
+    evaluation.artifact_key = artifact->key;
+    for (const Kernel& kernel : artifact->kernels)
+      if (std::ranges::find(evaluation.kernels, kernel.name, &Kernel::name) ==
+          evaluation.kernels.end())
+        evaluation.kernels.push_back(kernel);
   }
 
   /// The virtual device reads PTX that no assembler has seen: inline assembly can hold anything,
@@ -210,8 +228,20 @@ bool Evaluator::extract(Story& story) {
   return true;
 }
 
+bool Evaluator::compile_triton(Story& story) {
+  if (auto refusal = check_source(story.evaluation.code))
+    return story.conclude(outcome_of(refusal->kind), refusal->reason, refusal->explanation);
+  const Result<triton::Installation> installation = triton::find_installation();
+  if (!installation.ok()) return story.conclude(installation.error());
+  story.evaluation.arch = triton::arch_for(device_, options_.arch);
+  story.evaluation.toolchain = fmt::format("triton {}, {}", installation->version, toolchain_);
+  return true;
+}
+
 bool Evaluator::compile(Story& story) {
   story.enter(Stage::compile);
+  story.evaluation.language = language_of(story.evaluation.code);
+  if (story.evaluation.language == Language::triton) return compile_triton(story);
   const auto start = Clock::now();
   Result<CompileOutcome> result = compiler_->compile(story.request(options_.arch, on_gpu()));
   story.evaluation.compile_ms = milliseconds_since(start);
@@ -279,10 +309,19 @@ bool Evaluator::run_case(Story& story, const CaseSpec& spec) {
   return outcome != Outcome::timeout && outcome != Outcome::harness_error;
 }
 
+Result<RecordOutcome> Evaluator::recorded(Story& story, const BoundCase& bound) {
+  if (story.evaluation.language == Language::cuda) return record(*story.artifact, bound, device_);
+  ASSIGN_OR_RETURN(triton::Recorded recorded,
+                   triton::record({story.evaluation.code, story.evaluation.arch, on_gpu()}, bound,
+                                  device_, *compiler_));
+  if (recorded.artifact) story.use(std::move(recorded.artifact));
+  return std::move(recorded.outcome);
+}
+
 bool Evaluator::record_case(Story& story, const BoundCase& bound, CaseResult& result,
                             LaunchPlan& plan) {
   story.enter(Stage::record, bound.case_name);
-  Result<RecordOutcome> recorded = record(*story.artifact, bound, device_);
+  Result<RecordOutcome> recorded = this->recorded(story, bound);
   if (!recorded.ok()) {
     set_trouble(result, recorded.error());
     return false;
@@ -379,7 +418,9 @@ void Evaluator::Story::ask_assembler(Compiler& compiler, const std::string& arch
   const bool gave_up = evaluation.outcome == Outcome::harness_error &&
                        (evaluation.reason == "unsupported" || evaluation.reason == "invalid");
   if (!gave_up) return;
-  Result<CompileOutcome> result = compiler.compile(request(arch, true));
+  Result<CompileOutcome> result = evaluation.language == Language::cuda
+                                      ? compiler.compile(request(arch, true))
+                                      : compiler.assemble({artifact->ptx, evaluation.arch, true});
   if (!result.ok() || !result->failure) return;
   CompileFailure& failure = *result->failure;
   for (CaseResult& one : evaluation.cases)

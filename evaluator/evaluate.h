@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "evaluator/check/check.h"
 #include "evaluator/compile/compiler.h"
+#include "evaluator/language.h"
 #include "evaluator/outcome.h"
 #include "evaluator/record/recorder.h"
 #include "evaluator/runner/runner.h"
@@ -23,7 +24,7 @@ namespace assay {
 
 struct Candidate {
   std::string name;    // for people: a file name or a sample's id
-  std::string source;  // a .cu file, or, with `is_answer`, a model's whole answer
+  std::string source;  // a .cu or .py file, or, with `is_answer`, a model's whole answer
   bool is_answer = false;
 };
 
@@ -69,6 +70,7 @@ struct Evaluation {
   std::string source_digest;  // SHA-256 of the candidate as given
   std::string code;           // what was compiled
   std::string extraction;     // Extraction::how, or "file"
+  Language language = Language::cuda;
   Outcome outcome = Outcome::harness_error;
   std::string reason;
   std::string explanation;
@@ -146,8 +148,11 @@ class Evaluator {
   bool compile(Story& story);
   bool run_case(Story& story, const CaseSpec& spec);
   bool wants(const Story& story, const CaseSpec& spec) const;
+  bool compile_triton(Story& story);
   /// Records and validates the candidate for a case; false: the case has its verdict.
   bool record_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan& plan);
+  /// The recording of a case; a Triton candidate's artifact is made here, for each case anew.
+  Result<RecordOutcome> recorded(Story& story, const BoundCase& bound);
   void check_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan plan);
   void time_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan plan);
   Result<CaseTiming> measure(const Task& task, const BoundCase& bound, const Artifact& candidate,

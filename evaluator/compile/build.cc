@@ -241,6 +241,30 @@ CompileFailure failure_from_diagnostics(const CompileRequest& request,
   return failure;
 }
 
+Result<BuildProduct> assemble_ptx(const BuildContext& context, const AssembleRequest& request) {
+  const Step step{
+      "assemble",
+      assembler_arguments(context.toolchain, request.arch, "device.ptx", "device.cubin"),
+      {}};
+  ASSIGN_OR_RETURN(StepsOutcome outcome,
+                   run_steps(context, {step}, {{"device.ptx", request.ptx}}, {"device.cubin"}));
+  BuildProduct product;
+  product.failure = std::move(outcome.failure);
+  if (!product.failure && !outcome.succeeded("assemble"))
+    product.failure =
+        CompileFailure{CompileFailure::Kind::compile_error,
+                       "assembler",
+                       "ptxas refuses the kernels: " + outcome.printed("assemble").substr(0, 1000),
+                       {},
+                       outcome.log()};
+  if (product.failure) return product;
+  product.ptx = request.ptx;
+  product.cubin = std::move(outcome.files["device.cubin"]);
+  product.resource_log = outcome.printed("assemble");
+  product.log = outcome.log();
+  return product;
+}
+
 void shorten_file_names(std::string& ptx, const std::string& file_name) {
   const std::string ending = "/" + file_name + "\"";
   for (size_t at = ptx.find("\t.file\t"); at != std::string::npos;

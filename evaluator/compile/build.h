@@ -80,6 +80,9 @@ CompileFailure failure_from_diagnostics(const CompileRequest& request,
 /// PTX names the candidate's file by its path in the sandbox; afterwards it is `file_name` alone.
 void shorten_file_names(std::string& ptx, const std::string& file_name);
 
+/// Machine code for PTX that a candidate brought. What ptxas refuses is a compile_error.
+Result<BuildProduct> assemble_ptx(const BuildContext& context, const AssembleRequest& request);
+
 /// nvcc's own pipeline, device and host pass in parallel: takes every source that nvcc takes. A
 /// header of CUDA's that not everyone may read is Error{sandbox}.
 Result<BuildProduct> build_with_nvcc(const BuildContext& context, const CompileRequest& request);

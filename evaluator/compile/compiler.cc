@@ -40,6 +40,8 @@
 namespace assay {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // Changes whenever the same source would compile to something else.
 constexpr const char* kVersion = "3";
 
@@ -91,6 +93,10 @@ std::optional<CompileFailure> too_much_shared(const std::vector<Kernel>& kernels
   return {};
 }
 
+Error unknown_arch(const std::string& arch) {
+  return {ErrorKind::usage, fmt::format("\"{}\" is no architecture; say for example sm_90", arch)};
+}
+
 class ToolkitCompiler final : public Compiler {
  public:
   ToolkitCompiler(BuildContext context, CompilerOptions options)
@@ -104,15 +110,16 @@ class ToolkitCompiler final : public Compiler {
 
   Result<CompileOutcome> compile(const CompileRequest& original) override {
     if (auto refusal = check_source(original.source)) return failed(*std::move(refusal));
-    if (!valid_arch(original.arch))
-      return Error{ErrorKind::usage,
-                   fmt::format("\"{}\" is no architecture; say for example sm_90", original.arch)};
+    if (!valid_arch(original.arch)) return unknown_arch(original.arch);
     CompileRequest request = original;
     if (!valid_file_name(request.file_name)) request.file_name = "candidate.cu";
-    const std::string key = key_of(request);
-    if (options_.use_cache)
-      if (auto cached = cache_.find(key)) return *std::move(cached);
-    return compile_once(key, request);
+    return once(key_of(request), [&](const std::string& key) { return build(key, request); });
+  }
+
+  Result<CompileOutcome> assemble(const AssembleRequest& request) override {
+    if (!valid_arch(request.arch)) return unknown_arch(request.arch);
+    return once(key_of(request),
+                [&](const std::string& key) { return assemble_now(key, request); });
   }
 
  private:
@@ -131,8 +138,22 @@ class ToolkitCompiler final : public Compiler {
         .hex();
   }
 
-  /// The first of equal requests compiles, the others get its result.
-  Result<CompileOutcome> compile_once(const std::string& key, const CompileRequest& request) {
+  std::string key_of(const AssembleRequest& request) const {
+    return Digest()
+        .add(kVersion)
+        .add(toolchain())
+        .add("assemble")
+        .add(request.arch)
+        .add(request.want_cubin ? "cubin" : "ptx")
+        .add(request.ptx)
+        .hex();
+  }
+
+  /// From the cache, or made: the first of equal requests makes it, the others get its result.
+  template <typename Make>
+  Result<CompileOutcome> once(const std::string& key, const Make& make) {
+    if (options_.use_cache)
+      if (auto cached = cache_.find(key)) return *std::move(cached);
     std::promise<Result<CompileOutcome>> promise;
     Flight flight;
     {
@@ -143,7 +164,7 @@ class ToolkitCompiler final : public Compiler {
         flights_[key] = promise.get_future().share();
     }
     if (flight.valid()) return flight.get();
-    Result<CompileOutcome> outcome = build(key, request);
+    Result<CompileOutcome> outcome = make(key);
     if (outcome.ok() && options_.use_cache && repeatable(*outcome)) cache_.store(key, *outcome);
     promise.set_value(outcome);
     const std::lock_guard lock(mutex_);
@@ -152,7 +173,7 @@ class ToolkitCompiler final : public Compiler {
   }
 
   Result<CompileOutcome> build(const std::string& key, const CompileRequest& request) {
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = Clock::now();
     std::optional<BuildProduct> product;
     if (fast_) {
       ASSIGN_OR_RETURN(product, fast_->build(request));
@@ -160,23 +181,37 @@ class ToolkitCompiler final : public Compiler {
     if (!product) {
       ASSIGN_OR_RETURN(product, build_with_nvcc(context_, request));
     }
-    if (product->failure) return failed(*std::move(product->failure));
-    ASSIGN_OR_RETURN(PtxHeader header, parse_ptx_header(product->ptx));
+    return finish(key, request.arch, *std::move(product), begin);
+  }
+
+  Result<CompileOutcome> assemble_now(const std::string& key, const AssembleRequest& request) {
+    const auto begin = Clock::now();
+    BuildProduct product;
+    product.ptx = request.ptx;
+    if (request.want_cubin) {
+      ASSIGN_OR_RETURN(product, assemble_ptx(context_, request));
+    }
+    return finish(key, request.arch, std::move(product), begin);
+  }
+
+  Result<CompileOutcome> finish(const std::string& key, const std::string& arch,
+                                BuildProduct product, Clock::time_point begin) {
+    if (product.failure) return failed(*std::move(product.failure));
+    ASSIGN_OR_RETURN(PtxHeader header, parse_ptx_header(product.ptx));
     if (header.kernels.empty()) return failed(no_kernels());
-    add_resource_usage(product->resource_log, header.kernels);
+    add_resource_usage(product.resource_log, header.kernels);
     if (auto failure = too_much_shared(header.kernels)) return failed(*std::move(failure));
     auto artifact = std::make_shared<Artifact>();
     artifact->key = key;
-    artifact->arch = request.arch;
-    artifact->ptx = std::move(product->ptx);
-    artifact->cubin = std::move(product->cubin);
-    artifact->launcher = std::move(product->launcher);
+    artifact->arch = arch;
+    artifact->ptx = std::move(product.ptx);
+    artifact->cubin = std::move(product.cubin);
+    artifact->launcher = std::move(product.launcher);
     artifact->kernels = std::move(header.kernels);
     artifact->variables = std::move(header.variables);
-    artifact->diagnostics = std::move(product->diagnostics);
-    artifact->log = std::move(product->log);
-    artifact->compile_ms =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    artifact->diagnostics = std::move(product.diagnostics);
+    artifact->log = std::move(product.log);
+    artifact->compile_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
     return CompileOutcome{std::move(artifact), {}};
   }
 

@@ -21,6 +21,13 @@ struct CompileRequest {
   bool want_cubin = true;  // false: PTX and launcher only (the virtual device)
 };
 
+/// PTX that a candidate brought, without host code.
+struct AssembleRequest {
+  std::string ptx;
+  std::string arch = "sm_90";
+  bool want_cubin = true;  // false: the PTX is only read
+};
+
 /// Why there is no artifact, and whose fault it is: rejected (not UTF-8, too large, includes
 /// outside the allow-list ...) or compile_error.
 struct CompileFailure {
@@ -53,6 +60,10 @@ class Compiler {
 
   /// An Error is ours (toolchain or sandbox trouble), never the candidate's.
   virtual Result<CompileOutcome> compile(const CompileRequest& request) = 0;
+
+  /// An artifact without launcher. What the assembler refuses is a compile_error; text that is no
+  /// PTX is Error{invalid}.
+  virtual Result<CompileOutcome> assemble(const AssembleRequest& request) = 0;
 
   /// "nvcc 13.0.88, nvrtc 13.0, g++ 12.2.0": part of the cache key, stored with results.
   virtual std::string toolchain() const = 0;

@@ -42,6 +42,7 @@
 #include "base/install.h"
 #include "evaluator/plan/limits.h"
 #include "evaluator/record/address_space.h"
+#include "evaluator/record/ending.h"
 #include "evaluator/record/setup.h"
 #include "evaluator/record/unify.h"
 #include "sandbox/sandbox.h"
@@ -50,6 +51,9 @@ namespace assay {
 
 namespace {
 
+using recording::explain_end;
+using recording::failure;
+using recording::printable;
 using recording::Recording;
 using recording::Setup;
 using Kind = RecordFailure::Kind;
@@ -154,15 +158,6 @@ Result<sandbox::Outcome> run_recorder(const sandbox::Command& command) {
   return outcome;
 }
 
-/// The candidate's words, safe for terminals and JSON, of bounded length.
-std::string printable(std::string_view text, size_t most_bytes) {
-  std::string clean(text.substr(0, most_bytes));
-  for (char& letter : clean)
-    if ((letter < ' ' && letter != '\n' && letter != '\t') || letter > '~') letter = '?';
-  if (text.size() > most_bytes) clean += " ...";
-  return clean;
-}
-
 /// Symbols of kernels as their author knows them.
 std::string with_demangled_names(std::string text, const Artifact& artifact) {
   std::vector<const Kernel*> kernels;
@@ -176,10 +171,6 @@ std::string with_demangled_names(std::string text, const Artifact& artifact) {
          at = text.find(kernel->name, at + kernel->demangled.size()))
       text.replace(at, kernel->name.size(), kernel->demangled);
   return text;
-}
-
-RecordFailure failure(std::string reason, std::string explanation, Kind kind = Kind::record_error) {
-  return {kind, std::move(reason), std::move(explanation)};
 }
 
 /// The failure that the recorder wrote down: a reason, a line feed, a sentence.
@@ -196,53 +187,6 @@ RecordFailure parse_failure(const std::string& text) {
                  reason == "launch_limits" ? Kind::launch_error : Kind::record_error);
 }
 
-std::string signal_name(int signal) {
-  const char* abbreviation = sigabbrev_np(signal);
-  return abbreviation != nullptr ? fmt::format("SIG{}", abbreviation)
-                                 : fmt::format("signal {}", signal);
-}
-
-/// Why a recorder ended without leaving a plan or a failure.
-RecordFailure explain_end(const sandbox::Outcome& outcome) {
-  using sandbox::Exit;
-  switch (outcome.exit) {
-    case Exit::exited:
-      if (outcome.code == recording::kUnwritableStatus)
-        return failure("exit",
-                       "solve() left no room in its folder for the recording, or ended the process "
-                       "instead of returning");
-      return failure("exit", fmt::format("solve() ended the process with status {} instead of "
-                                         "returning",
-                                         outcome.code));
-    case Exit::signalled:
-      return failure("crash", fmt::format("host code in solve() was ended by {}",
-                                          signal_name(outcome.signal)));
-    case Exit::timeout:
-      return failure("record_time",
-                     fmt::format("solve() did not return within {} s; on the host it only has to "
-                                 "launch kernels",
-                                 kWallLimit.count() / 1000),
-                     Kind::timeout);
-    case Exit::memory:
-      return failure("memory", fmt::format("host code in solve() used more than {} MiB of memory",
-                                           kMemoryBytes >> 20));
-    case Exit::pids:
-      return failure("unsupported_call", "host code in solve() may not start threads or processes");
-    case Exit::output:
-      return failure("plan_limits", "host code in solve() printed or wrote too much");
-    case Exit::policy_violation:
-      return failure(
-          "unsupported_call",
-          fmt::format("host code in solve() made the system call {}: it may compute and call the "
-                      "CUDA runtime, but not start threads or processes, open connections or reach "
-                      "other programs",
-                      outcome.system_call.empty() ? "that is not allowed" : outcome.system_call));
-    case Exit::sandbox_failure:
-      break;
-  }
-  return failure("crash", outcome.explanation);
-}
-
 using Recorded = std::variant<Recording, RecordFailure>;
 
 Recorded read_recording(const sandbox::Outcome& outcome, const Setup& setup) {
@@ -251,7 +195,7 @@ Recorded read_recording(const sandbox::Outcome& outcome, const Setup& setup) {
     return parse_failure(found->second);
   const auto found = outcome.outputs.find(recording::kPlanFile);
   if (found == outcome.outputs.end() || outcome.exit != sandbox::Exit::exited || outcome.code != 0)
-    return explain_end(outcome);
+    return explain_end(outcome, make_limits());
   Result<LaunchPlan> plan = parse_plan(found->second);
   if (!plan.ok()) return failure("bad_plan", printable(plan.error().message, kExplanationBytes));
   return Recording{*std::move(plan), setup.base};

@@ -15,9 +15,16 @@
 namespace assay {
 
 /// Why there is no plan: record_error (or timeout where the time limit ended it, or launch_error
-/// where the launch configuration can run on no device).
+/// where the launch configuration can run on no device). Where recording is also compiling, as for
+/// Triton, that can fail too: rejected, compile_error.
 struct RecordFailure {
-  enum class Kind { record_error, launch_error, timeout } kind = Kind::record_error;
+  enum class Kind {
+    record_error,
+    launch_error,
+    timeout,
+    rejected,
+    compile_error
+  } kind = Kind::record_error;
   std::string reason;       // "host_read_back", "crash", "not_reproducible", "library",
                             // "unsupported_call", "no_solve", "exit", "memory", "scratch", ...
   std::string explanation;  // fit to be shown to the candidate's author

@@ -17,10 +17,9 @@ MAX_THREADS = 1024  # of a block; the judge checks again with the registers that
 class Image:
     """One compiled specialisation of a kernel."""
 
-    def __init__(self, label, symbol, cubin):
-        self.label = label  # the plan's name for it: the symbol, with "@2" ... for further ones
+    def __init__(self, label, symbol):
+        self.label = label  # the plan's name for it: the symbol, with "$2" ... for further ones
         self.symbol = symbol
-        self.cubin = cubin
         self.ptx = ""
         self.layout = []
         self.divisible_by_16 = []  # numbers of the parameters that the code assumes it of
@@ -79,7 +78,7 @@ class Utilities:
         """Module, function, registers, spills and the most threads: Triton's order. Registers and
         spills are ptxas's to say, so both are 0 here."""
         count = sum(image.symbol == symbol for image in self._images)
-        image = Image(symbol if count == 0 else f"{symbol}@{count + 1}", symbol, cubin)
+        image = Image(symbol if count == 0 else f"{symbol}${count + 1}", symbol)
         self._images.append(image)
         return image, image, 0, 0, MAX_THREADS
 

@@ -1,45 +1,57 @@
 """Theory of operation
 
-One process records one candidate for one case, and needs no GPU and no torch:
+One process records one candidate for one case, twice, and needs no GPU and no torch:
 
     python -m assay_triton.record      (the current folder holds input and takes output)
 
-    candidate.py   the candidate; solve(tensors and scalars in the order of the task)
-    request.json   {"arguments": [{"tensor": {"dtype", "shape"}} | {"scalar": number}],
-                    "device": {"arch": "sm_80", "shared_bytes", "multiprocessors"},
-                    "base": where fake addresses begin}
- -> plan.json      a launch plan (docs/launch-plan.md), with relocations and without addresses
-    kernels.json   of every kernel that the plan names: symbol, layout of the parameters, and which
-                   of them the code assumes to be divisible by 16
-    kernel_N.ptx, kernel_N.cubin
- or failure        a reason, a line feed, a sentence
+    candidate.py    the candidate; solve(tensors and scalars in the order of the task)
+    request.json    {"arguments": [{"tensor": {"dtype", "shape"}} | {"scalar": number}],
+                     "device": {"arch": "sm_80", "shared_bytes", "multiprocessors"},
+                     "bases": where the fake addresses of each recording begin}
+ -> N.plan.json     a launch plan (docs/launch-plan.md), with relocations and without addresses
+    N.kernels.json  of every kernel that the plan names: layout of the parameters, and which of
+                    them the code assumes to be divisible by 16
+    N.module.ptx    all these kernels (module.py)
+ or N.failure       a reason, a line feed, a sentence
 
-Triton runs unchanged: it binds the arguments of kernel[grid](...), specialises and compiles. In
-place of a GPU's driver it finds RecordingDriver (driver.py), which writes launches down. In place
-of torch the candidate finds torch_names.py: tensors have shape, type and a fake address, and
-nothing that computes.
+N is the number of the recording, 0 or 1. Triton is imported once; each recording has a process
+of its own, forked before anything of the candidate's is there.
 
-The candidate's code runs in this process and can change all of it, so the output is only the
-candidate's word: whoever starts the process isolates it and validates what it leaves. Pointers
-are known from Triton's signature. A number that was made from an address is none to the recorder;
-it differs between two recordings with different bases, and the plans with it.
+Triton runs unchanged but for its last step: it binds the arguments of kernel[grid](...),
+specialises and compiles to PTX, which whoever wants machine code assembles. In place of a GPU's
+driver it finds RecordingDriver (driver.py), which writes launches down. In place of torch the
+candidate finds torch_names.py: tensors have shape, type and a fake address, and nothing that
+computes.
+
+The candidate's code runs in these processes and can change all of them, so the output is only the
+candidate's word: whoever starts the process isolates it, validates what it leaves, and compares
+the two recordings. Pointers are known from Triton's signature. A number that was made from an
+address is none to the recorder; it differs between the recordings, and the plans with it.
 """
 import importlib.util
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
 
 import triton
+from triton.backends.nvidia.compiler import CUDABackend
 from triton.compiler.errors import CompilationError
 from triton.runtime.driver import driver as triton_driver
 
 from assay_triton import torch_names
 from assay_triton.driver import RecordingDriver
+from assay_triton.module import merge
 from assay_triton.recording import Recording, Refused
 from assay_triton.tensor import DTYPES, Tensor
 
 CANDIDATE = Path("candidate.py")
+
+# What the types of tasks are called in torch; packed and 8-bit formats without one are bytes.
+TASK_DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16",
+               "e4m3": "float8_e4m3fn", "e5m2": "float8_e5m2", "i64": "int64", "i32": "int32",
+               "i16": "int16", "i8": "int8", "u8": "uint8", "u32": "uint32", "bool": "bool"}
 
 
 def make_arguments(request, recording):
@@ -49,7 +61,7 @@ def make_arguments(request, recording):
         if "scalar" in argument:
             arguments.append(argument["scalar"])
             continue
-        shape, kind = argument["tensor"]["shape"], DTYPES[argument["tensor"]["dtype"]]
+        shape, kind = argument["tensor"]["shape"], DTYPES[TASK_DTYPES[argument["tensor"]["dtype"]]]
         tensor = Tensor(recording, 0, shape, kind)
         address = recording.add_argument(tensors, tensor.numel() * kind.itemsize)
         arguments.append(Tensor(recording, address, shape, kind))
@@ -112,30 +124,57 @@ def record(request, recording, driver):
         recording.refuse("no_operations", "solve() returned without launching a Triton kernel")
 
 
-def write_kernels(images):
-    description = []
-    for number, image in enumerate(images):
-        Path(f"kernel_{number}.ptx").write_text(image.ptx)
-        Path(f"kernel_{number}.cubin").write_bytes(image.cubin)
-        description.append({"label": image.label, "symbol": image.symbol,
-                            "parameters": image.layout, "divisible_by_16": image.divisible_by_16})
-    Path("kernels.json").write_text(json.dumps({"triton": triton.__version__,
-                                                "kernels": description}))
+def describe(images):
+    return json.dumps({"kernels": [{"label": image.label, "parameters": image.layout,
+                                    "divisible_by_16": image.divisible_by_16}
+                                   for image in images]})
 
 
-def main():
-    request = json.loads(Path("request.json").read_text())
-    recording = Recording(request["base"])
+def write(number, name, text):
+    Path(f"{number}.{name}").write_text(text)
+
+
+def record_once(request, number):
+    recording = Recording(request["bases"][number])
     driver = RecordingDriver(recording, request["device"])
     try:
         record(request, recording, driver)
     except BaseException as error:
         refusal = explain(recording.refusal or error)
         where = f"{CANDIDATE.name}:{refusal.line}: " if refusal.line else ""
-        Path("failure").write_text(f"{refusal.reason}\n{where}{refusal.explanation}")
+        write(number, "failure", f"{refusal.reason}\n{where}{refusal.explanation}")
         return
-    write_kernels(driver.images)
-    Path("plan.json").write_text(json.dumps(recording.plan()))
+    write(number, "module.ptx", merge(driver.images, CANDIDATE.name))
+    write(number, "kernels.json", describe(driver.images))
+    write(number, "plan.json", json.dumps(recording.plan()))
+
+
+def fork_recording(request, number):
+    child = os.fork()
+    if child != 0:
+        return child
+    if number > 0:  # what the candidate prints is wanted once
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+    record_once(request, number)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def main():
+    CUDABackend.make_cubin = lambda *arguments: b""
+    request = json.loads(Path("request.json").read_text())
+    children = [fork_recording(request, number) for number in range(len(request["bases"]))]
+    for number, child in enumerate(children):
+        _, status = os.waitpid(child, 0)
+        if Path(f"{number}.plan.json").exists() or Path(f"{number}.failure").exists():
+            continue
+        if os.WIFSIGNALED(status):
+            write(number, "failure", f"crash\nsolve() was ended by signal {os.WTERMSIG(status)}")
+        else:
+            write(number, "failure",
+                  "exit\nthe candidate ended the process instead of returning from solve()")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ struct Recorded {
   Artifact artifact;
 };
 
-nlohmann::json tensor(std::vector<uint64_t> shape, const std::string& dtype = "float32") {
+nlohmann::json tensor(std::vector<uint64_t> shape, const std::string& dtype = "f32") {
   return {{"tensor", {{"dtype", dtype}, {"shape", std::move(shape)}}}};
 }
 
@@ -51,7 +51,7 @@ class TritonVirtual : public testing::Test {
     const nlohmann::json request = {
         {"arguments", arguments},
         {"device", {{"arch", "sm_80"}, {"shared_bytes", 166'912}, {"multiprocessors", 108}}},
-        {"base", kBase}};
+        {"bases", {kBase}}};
     EXPECT_TRUE(write_file(path("candidate.py"), source).ok());
     EXPECT_TRUE(write_file(path("request.json"), request.dump()).ok());
     const std::string command = fmt::format(
@@ -59,15 +59,15 @@ class TritonVirtual : public testing::Test {
         "PYTHONDONTWRITEBYTECODE=1 PYTHONPATH='{1}' '{2}' -m assay_triton.record",
         folder.path().string(), (kSources / "python").string(), python_.string());
     EXPECT_EQ(std::system(command.c_str()), 0);
-    if (std::filesystem::exists(path("failure"))) {
-      ADD_FAILURE() << read_file(path("failure")).value();
+    if (std::filesystem::exists(path("0.failure"))) {
+      ADD_FAILURE() << read_file(path("0.failure")).value();
       return {};
     }
     Recorded recorded;
     recorded.artifact.arch = "sm_80";
-    recorded.artifact.ptx = read_file(path("kernel_0.ptx")).value();
+    recorded.artifact.ptx = read_file(path("0.module.ptx")).value();
     recorded.artifact.kernels = parse_ptx_header(recorded.artifact.ptx).value().kernels;
-    recorded.plan = parse_plan(read_file(path("plan.json")).value()).value();
+    recorded.plan = parse_plan(read_file(path("0.plan.json")).value()).value();
     return recorded;
   }
 
@@ -162,8 +162,8 @@ TEST_F(TritonVirtual, NormalisesRowsOfHalvesWithAScalarFromTheTask) {
   constexpr int kRows = 5, kColumns = 640;
   constexpr double kEps = 0.25;  // large, so that leaving it out would be seen
   const Recorded recorded = record(
-      candidate("rmsnorm"), {tensor({kRows, kColumns}, "float16"), tensor({kColumns}, "float16"),
-                             tensor({kRows, kColumns}, "float16"), scalar(kEps)});
+      candidate("rmsnorm"), {tensor({kRows, kColumns}, "f16"), tensor({kColumns}, "f16"),
+                             tensor({kRows, kColumns}, "f16"), scalar(kEps)});
   rig::Bench bench(recorded.artifact.ptx);
   const BoundTensor rows = bound_tensor(kRows * kColumns, Dtype::f16);
   EXPECT_EQ(problem_of(recorded, {rows, bound_tensor(kColumns, Dtype::f16), rows}, *bench.device),

@@ -1,0 +1,297 @@
+// Theory of operation
+//
+// A Triton candidate is a Python program that compiles as it runs: which kernels exist, and in
+// which specialisation, depends on the arguments of a case. So compiling and recording are one step
+// here, for each case:
+//
+//   assay (this file)                      sandbox: python -m assay_triton.record
+//   -----------------                      --------------------------------------
+//   request: shapes, scalars, target,   -> Triton, with a driver that writes launches down;
+//   two secret bases                       twice, in a process each (python/assay_triton)
+//   two plans, two PTX modules          <-
+//   they must be equal: pointers are
+//   relocations in them, so whatever
+//   differs depends on addresses
+//   read PTX, assemble (compiler.cc)
+//   check assumptions, validate
+//
+// All that comes back is the candidate's word, as with CUDA candidates (record/recorder.cc): it is
+// parsed within bounds, and a plan that does not fit kernels, case and device is refused.
+//
+// Triton compiles for what it knows of the arguments: that pointers and numbers are divisible
+// by 16. The recorder says which parameters of which kernel that was assumed of; here it is held
+// against the plan, where the judge's buffers start at multiples of 256. Numbers that are 1 became
+// part of the code, and the judge launches with the same numbers.
+#include "evaluator/triton/recorder.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <random>
+#include <set>
+#include <variant>
+
+#include "base/install.h"
+#include "evaluator/plan/limits.h"
+#include "evaluator/record/ending.h"
+#include "evaluator/triton/installation.h"
+#include "sandbox/sandbox.h"
+
+namespace assay::triton {
+namespace {
+
+using nlohmann::json;
+using recording::failure;
+using recording::printable;
+using Kind = RecordFailure::Kind;
+
+constexpr size_t kSourceBytes = size_t{1} << 20;
+constexpr size_t kPtxBytes = size_t{32} << 20;
+constexpr size_t kKernelsBytes = size_t{1} << 20;
+constexpr size_t kOutputBytes = size_t{64} << 10;
+constexpr size_t kExplanationBytes = 2'000;
+constexpr uint32_t kAssumedAlignment = 16;
+
+constexpr const char* kPackageInside = "/assay/python";
+constexpr const char* kPlan = "plan.json";
+constexpr const char* kKernels = "kernels.json";
+constexpr const char* kModule = "module.ptx";
+constexpr const char* kFailure = "failure";
+
+std::string of_recording(int number, const char* name) {
+  return fmt::format("{}.{}", number, name);
+}
+
+json describe_arguments(const BoundCase& bound) {
+  // Arguments are in the task's order: tensors, then scalars.
+  json arguments = json::array();
+  for (const BoundTensor& tensor : bound.tensors)
+    arguments.push_back({{"tensor", {{"dtype", name(tensor.dtype)}, {"shape", tensor.shape}}}});
+  for (const BoundScalar& scalar : bound.scalars)
+    arguments.push_back(
+        {{"scalar", is_floating(scalar.dtype) ? json(scalar.real) : json(scalar.integer)}});
+  return arguments;
+}
+
+/// Two places for fake addresses that have nothing in common.
+std::array<uint64_t, 2> secret_bases() {
+  std::random_device random;
+  const auto draw = [&random] { return (uint64_t{random()} << 8) & 0xff'ffff'ff00; };
+  return {(uint64_t{1} << 44) + draw(), (uint64_t{3} << 44) + draw()};
+}
+
+json make_request(const BoundCase& bound, const DeviceInfo& target, const std::string& arch) {
+  return {{"arguments", describe_arguments(bound)},
+          {"device",
+           {{"arch", arch},
+            {"shared_bytes", target.shared_per_block_optin_bytes},
+            {"multiprocessors", target.multiprocessors}}},
+          {"bases", secret_bases()}};
+}
+
+Result<sandbox::Command> make_command(const Request& request, const BoundCase& bound,
+                                      const DeviceInfo& target) {
+  ASSIGN_OR_RETURN(const Installation installation, find_installation());
+  ASSIGN_OR_RETURN(const std::filesystem::path package, data_folder("python"));
+  sandbox::Command command;
+  command.arguments = {installation.python.string(), "-m", "assay_triton.record"};
+  command.environment = {{"PATH", "/usr/bin:/bin"},
+                         {"HOME", sandbox::kWorkFolder},
+                         {"LC_ALL", "C.UTF-8"},
+                         {"PYTHONPATH", kPackageInside},
+                         {"PYTHONDONTWRITEBYTECODE", "1"},
+                         {"PYTHONHASHSEED", "0"},
+                         {"TRITON_CACHE_DIR", std::string(sandbox::kWorkFolder) + "/cache"}};
+  for (const auto& folder : installation.folders) command.mounts.push_back({folder, {}, false});
+  command.mounts.push_back({package, kPackageInside, false});
+  command.inputs = {{"candidate.py", request.source, false},
+                    {"request.json", make_request(bound, target, request.arch).dump(), false}};
+  for (const int number : {0, 1})
+    for (const char* file : {kPlan, kKernels, kModule, kFailure})
+      command.outputs.push_back(of_recording(number, file));
+  return command;
+}
+
+sandbox::Limits make_limits() {
+  sandbox::Limits limits;
+  limits.wall = std::chrono::seconds(60);
+  limits.cpu = std::chrono::seconds(60);
+  limits.memory_bytes = size_t{4} << 30;
+  limits.file_bytes = kPtxBytes;
+  limits.output_bytes = kOutputBytes;
+  limits.processes = 32;
+  return limits;
+}
+
+/// The failure that the recorder wrote down: a reason, a line feed, a sentence.
+RecordFailure parse_failure(const std::string& text) {
+  static const std::map<std::string, Kind, std::less<>> kReasons = {
+      {"torch_call", Kind::rejected},
+      {"compile_error", Kind::compile_error},
+      {"no_solve", Kind::record_error},
+      {"no_operations", Kind::record_error},
+      {"host_read_back", Kind::record_error},
+      {"unsupported_call", Kind::record_error},
+      {"invalid_argument", Kind::record_error},
+      {"plan_limits", Kind::record_error},
+      {"exception", Kind::record_error},
+      {"exit", Kind::record_error},
+      {"crash", Kind::record_error}};
+  const size_t end = text.find('\n');
+  const auto known = kReasons.find(text.substr(0, end));
+  if (end == std::string::npos || known == kReasons.end())
+    return failure("bad_plan", "the candidate wrote over its own recording");
+  return failure(known->first, printable(text.substr(end + 1), kExplanationBytes), known->second);
+}
+
+/// What one of the two recordings left.
+struct Files {
+  std::string plan, kernels, module;
+  bool operator==(const Files&) const = default;
+};
+
+std::variant<Files, RecordFailure> read_files(const sandbox::Outcome& outcome, int number) {
+  const auto find = [&](const char* name) -> const std::string* {
+    const auto found = outcome.outputs.find(of_recording(number, name));
+    return found == outcome.outputs.end() ? nullptr : &found->second;
+  };
+  if (const std::string* text = find(kFailure)) return parse_failure(*text);
+  const std::string *plan = find(kPlan), *kernels = find(kKernels), *module = find(kModule);
+  if (outcome.exit != sandbox::Exit::exited || outcome.code != 0 || !plan || !kernels || !module)
+    return recording::explain_end(outcome, make_limits());
+  if (plan->size() > plan_limits::kPlanTextBytes || kernels->size() > kKernelsBytes)
+    return failure("plan_limits", "the recording is larger than a plan may be");
+  return Files{*plan, *kernels, *module};
+}
+
+/// The files on which both recordings agree.
+std::variant<Files, RecordFailure> agree(const sandbox::Outcome& outcome) {
+  auto first = read_files(outcome, 0), second = read_files(outcome, 1);
+  if (auto* failed = std::get_if<RecordFailure>(&first)) return std::move(*failed);
+  if (auto* failed = std::get_if<RecordFailure>(&second)) return std::move(*failed);
+  if (std::get<Files>(first) != std::get<Files>(second))
+    return failure("not_reproducible",
+                   "launches depend on addresses, time or randomness: solve() was recorded twice, "
+                   "with different device addresses, and the recordings differ");
+  return std::get<Files>(std::move(first));
+}
+
+/// Parameters, by kernel and number, that the code assumes to be divisible by 16.
+using Assumptions = std::map<std::string, std::set<size_t>>;
+
+std::optional<Assumptions> parse_assumptions(const std::string& text) {
+  Assumptions assumptions;
+  try {
+    for (const json& kernel : json::parse(text).at("kernels"))
+      for (const json& number : kernel.at("divisible_by_16"))
+        assumptions[kernel.at("label").get<std::string>()].insert(number.get<size_t>());
+  } catch (const json::exception&) {
+    return {};
+  }
+  return assumptions;
+}
+
+bool divisible(const Launch& launch, const KernelParameter& parameter) {
+  for (const Relocation& relocation : launch.relocations)
+    if (relocation.offset == parameter.offset)
+      return relocation.target.offset % kAssumedAlignment == 0;
+  uint64_t value = 0;
+  if (parameter.bytes > sizeof value ||
+      parameter.offset + parameter.bytes > launch.parameters.size())
+    return false;
+  std::memcpy(&value, launch.parameters.data() + parameter.offset, parameter.bytes);
+  return value % kAssumedAlignment == 0;
+}
+
+/// The first assumption that the plan does not keep.
+std::optional<RecordFailure> broken_assumption(const LaunchPlan& plan, const Artifact& artifact,
+                                               const Assumptions& assumptions) {
+  for (const Operation& operation : plan.operations) {
+    const auto* launch = std::get_if<Launch>(&operation.action);
+    if (!launch) continue;
+    const Kernel* kernel = artifact.find_kernel(launch->kernel);
+    const auto assumed = assumptions.find(launch->kernel);
+    if (!kernel || assumed == assumptions.end()) continue;
+    for (const size_t number : assumed->second)
+      if (number >= kernel->parameters.size() || !divisible(*launch, kernel->parameters[number]))
+        return failure("specialisation",
+                       fmt::format("kernel {} was compiled for a parameter {} that is divisible by "
+                                   "{}, and is launched with one that is not",
+                                   launch->kernel, number, kAssumedAlignment));
+  }
+  return {};
+}
+
+/// What a failed assembly means here.
+RecordFailure of_compiler(const CompileFailure& compile) {
+  return failure(
+      compile.reason, printable(compile.explanation, kExplanationBytes),
+      compile.kind == CompileFailure::Kind::timeout ? Kind::timeout : Kind::compile_error);
+}
+
+/// Fills `recorded` with plan and artifact, or with the failure. An Error is ours.
+Result<void> judge(const Files& files, const Request& request, const BoundCase& bound,
+                   const DeviceInfo& target, Compiler& compiler, Recorded& recorded) {
+  const auto fail = [&recorded](RecordFailure why) {
+    recorded.outcome.failure = std::move(why);
+    return Result<void>();
+  };
+  Result<LaunchPlan> plan = parse_plan(files.plan);
+  if (!plan.ok())
+    return fail(failure("bad_plan", printable(plan.error().message, kExplanationBytes)));
+  const auto assumptions = parse_assumptions(files.kernels);
+  if (!assumptions) return fail(failure("bad_plan", "malformed description of kernels"));
+  Result<CompileOutcome> assembled =
+      compiler.assemble({files.module, request.arch, request.want_cubin});
+  if (!assembled.ok() && assembled.error().kind == ErrorKind::invalid)
+    return fail(failure("bad_plan", printable(assembled.error().message, kExplanationBytes)));
+  if (!assembled.ok()) return assembled.error();
+  if (assembled->failure) return fail(of_compiler(*assembled->failure));
+  const Artifact& artifact = *assembled->artifact;
+  if (const auto problem = validate(*plan, artifact, bound, target))
+    return fail(failure(problem->reason, printable(problem->explanation, kExplanationBytes),
+                        problem->launch_limits ? Kind::launch_error : Kind::record_error));
+  if (auto broken = broken_assumption(*plan, artifact, *assumptions)) return fail(*broken);
+  recorded.artifact = assembled->artifact;
+  recorded.outcome.plan = *std::move(plan);
+  return {};
+}
+
+}  // namespace
+
+std::string arch_for(const DeviceInfo& device, const std::string& arch_of_device) {
+  return device.id == "virtual" ? "sm_80" : arch_of_device;
+}
+
+Result<Recorded> record(const Request& request, const BoundCase& bound, const DeviceInfo& target,
+                        Compiler& compiler) {
+  const auto start = std::chrono::steady_clock::now();
+  Recorded recorded;
+  if (request.source.size() > kSourceBytes) {
+    recorded.outcome.failure =
+        failure("too_large", fmt::format("the candidate has more than {} KiB", kSourceBytes >> 10),
+                Kind::rejected);
+    return recorded;
+  }
+  ASSIGN_OR_RETURN(const sandbox::Command command, make_command(request, bound, target));
+  ASSIGN_OR_RETURN(const sandbox::Outcome outcome,
+                   sandbox::run(command, make_limits(), sandbox::Policy::python));
+  if (outcome.exit == sandbox::Exit::sandbox_failure)
+    return Error{ErrorKind::sandbox, "the recorder could not be run: " + outcome.explanation};
+  auto files = agree(outcome);
+  if (auto* failed = std::get_if<RecordFailure>(&files))
+    recorded.outcome.failure = std::move(*failed);
+  else
+    RETURN_IF_ERROR(judge(std::get<Files>(files), request, bound, target, compiler, recorded));
+  recorded.outcome.output =
+      printable(outcome.standard_output + outcome.standard_error, kOutputBytes);
+  recorded.outcome.record_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return recorded;
+}
+
+}  // namespace assay::triton
