@@ -53,8 +53,8 @@ Result<void> show_evaluation(const Store& store, const TurnRow& turn) {
   for (const auto& [id, value] : speed)
     fmt::print("speedup {:.3g}x [{:.3g}, {:.3g}]\n", value.speedup, value.interval.low,
                value.interval.high);
-  fmt::print("compile {}, check {}\n", short_duration(evaluation->compile_ms),
-             short_duration(evaluation->check_ms));
+  fmt::print("{}, compile {}, check {}\n", evaluation->language,
+             short_duration(evaluation->compile_ms), short_duration(evaluation->check_ms));
   return {};
 }
 

@@ -181,6 +181,7 @@ Result<std::unique_ptr<Evaluator>> Evaluator::create(const Options& options) {
   ASSIGN_OR_RETURN(evaluator->runners_,
                    RunnerPool::create(options.device, options.runners, runner));
   evaluator->device_ = evaluator->runners_->info();
+  evaluator->triton_workers_ = std::make_unique<triton::Workers>(evaluator->runners_->size());
   evaluator->profile_ = load_profile(evaluator->device_);
   if (evaluator->on_gpu()) evaluator->options_.arch = native_arch(evaluator->device_);
   return evaluator;
@@ -313,7 +314,7 @@ Result<RecordOutcome> Evaluator::recorded(Story& story, const BoundCase& bound) 
   if (story.evaluation.language == Language::cuda) return record(*story.artifact, bound, device_);
   ASSIGN_OR_RETURN(triton::Recorded recorded,
                    triton::record({story.evaluation.code, story.evaluation.arch, on_gpu()}, bound,
-                                  device_, *compiler_));
+                                  device_, *compiler_, *triton_workers_));
   if (recorded.artifact) story.use(std::move(recorded.artifact));
   return std::move(recorded.outcome);
 }
@@ -418,6 +419,8 @@ void Evaluator::Story::ask_assembler(Compiler& compiler, const std::string& arch
   const bool gave_up = evaluation.outcome == Outcome::harness_error &&
                        (evaluation.reason == "unsupported" || evaluation.reason == "invalid");
   if (!gave_up) return;
+  if (evaluation.language == Language::triton && artifact == nullptr)
+    return;  // nothing to ask about
   Result<CompileOutcome> result = evaluation.language == Language::cuda
                                       ? compiler.compile(request(arch, true))
                                       : compiler.assemble({artifact->ptx, evaluation.arch, true});

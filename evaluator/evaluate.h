@@ -18,6 +18,7 @@
 #include "evaluator/record/recorder.h"
 #include "evaluator/runner/runner.h"
 #include "evaluator/score/score.h"
+#include "evaluator/triton/worker.h"
 #include "tasks/task.h"
 
 namespace assay {
@@ -166,6 +167,7 @@ class Evaluator {
   std::string toolchain_;
   std::unique_ptr<Compiler> compiler_;
   std::unique_ptr<RunnerPool> runners_;
+  std::unique_ptr<triton::Workers> triton_workers_;
   std::optional<DeviceProfile> profile_;
   std::mutex mutex_;                                                          // guards the two maps
   std::map<std::string, std::shared_ptr<const Artifact>> trusted_artifacts_;  // by task and kernel

@@ -59,6 +59,7 @@ nlohmann::json optional_json(const std::optional<double>& value) {
 Result<nlohmann::json> result_json(const Store& store, const EvaluationSummary& row) {
   nlohmann::json json = {{"task", row.task_id},
                          {"candidate", row.candidate},
+                         {"language", row.language},
                          {"outcome", name(row.outcome)},
                          {"reason", row.reason},
                          {"explanation", row.explanation},

@@ -14,7 +14,7 @@ Result<std::map<int64_t, RewardFacts>> verdicts(const Store& store,
                                                 std::optional<int64_t> evaluation_id) {
   const std::lock_guard lock(store.connection_mutex());
   const std::string sql =
-      "SELECT id, outcome, reason, artifact_key <> '',"
+      "SELECT id, outcome, reason, artifact_key <> '', language = 'triton',"
       " (SELECT count(*) FROM cases c WHERE c.evaluation_id = e.id AND role = 'test'),"
       " (SELECT count(*) FROM cases c WHERE c.evaluation_id = e.id AND role = 'test'"
       "   AND c.outcome = 'correct') FROM evaluations e";
@@ -26,8 +26,9 @@ Result<std::map<int64_t, RewardFacts>> verdicts(const Store& store,
     facts.outcome = outcome_from_name(query.text(1)).value_or(Outcome::harness_error);
     facts.reason = query.text(2);
     facts.compiled = query.integer(3) != 0;
-    facts.tests_total = static_cast<int>(query.integer(4));
-    facts.tests_passed = static_cast<int>(query.integer(5));
+    facts.triton = query.integer(4) != 0;
+    facts.tests_total = static_cast<int>(query.integer(5));
+    facts.tests_passed = static_cast<int>(query.integer(6));
   }
   RETURN_IF_ERROR(query.error());
   return all;

@@ -30,6 +30,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr const char* kLanguageColumn =
+    "ALTER TABLE evaluations ADD COLUMN language TEXT NOT NULL DEFAULT 'cuda'";
+
 const std::array<const char*, Store::kSchemaVersion> kMigrations = {R"sql(
 CREATE TABLE facts (
   digest TEXT PRIMARY KEY,
@@ -124,7 +127,8 @@ CREATE TABLE launches (
 );
 CREATE INDEX launches_by_case ON launches(case_id);
 )sql",
-                                                                    kTimingTables, kRunSchema};
+                                                                    kTimingTables, kRunSchema,
+                                                                    kLanguageColumn};
 
 Result<void> execute(sqlite3* database, const std::string& sql) {
   char* message = nullptr;
@@ -347,14 +351,15 @@ Result<int64_t> Store::add(const EvaluationKey& key, const Evaluation& evaluatio
         "INSERT INTO evaluations (key, task_id, task_digest, candidate, source_digest, code_digest,"
         " extraction, outcome, reason, explanation, device_id, arch, toolchain, artifact_key,"
         " artifact_from_cache, compile_log_digest, options, facts_digest, started_at, compile_ms,"
-        " wall_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " wall_ms, language) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+        " ?)");
     insert << key.digest() << evaluation.task_id << key.task_digest << evaluation.candidate
            << evaluation.source_digest << code_digest << evaluation.extraction
            << name(evaluation.outcome) << evaluation.reason << evaluation.explanation
            << evaluation.device_id << evaluation.arch << evaluation.toolchain
            << evaluation.artifact_key << static_cast<int>(evaluation.artifact_from_cache)
            << log_digest << key.options << facts_digest << utc_now() << evaluation.compile_ms
-           << evaluation.wall_ms;
+           << evaluation.wall_ms << name(evaluation.language);
     RETURN_IF_ERROR(insert.run());
     const int64_t id = sqlite3_last_insert_rowid(database_);
     RETURN_IF_ERROR(add_diagnostics(database_, id, evaluation.diagnostics));
@@ -384,7 +389,7 @@ Result<std::vector<EvaluationSummary>> Store::select(const std::string& where,
       "   (SELECT c.id FROM cases c WHERE c.evaluation_id = e.id)),"
       " (SELECT ifnull(sum(lane_instructions), 0) FROM launches WHERE case_id IN"
       "   (SELECT c.id FROM cases c WHERE c.evaluation_id = e.id)),"
-      " speed.count, speed.over_naive, speed.over_expert, speed.of_light"
+      " speed.count, speed.over_naive, speed.over_expert, speed.of_light, language"
       " FROM evaluations e LEFT JOIN"
       "   (SELECT c.evaluation_id, count(*) AS count, avg(s.log_speedup) AS over_naive,"
       "      avg(s.log_speedup - s.expert_log_speedup) AS over_expert,"
@@ -414,6 +419,7 @@ Result<std::vector<EvaluationSummary>> Store::select(const std::string& where,
     row.check_ms = query.real(14);
     row.max_bound_ratio = query.real(15);
     row.lane_instructions = static_cast<uint64_t>(query.integer(16));
+    row.language = query.text(21);
     if (query.integer(17) > 0) {
       row.speedup = std::exp(query.real(18));
       if (!query.is_null(19)) row.speedup_over_expert = std::exp(query.real(19));

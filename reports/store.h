@@ -23,6 +23,7 @@ struct EvaluationSummary {
   int64_t id = 0;
   std::string task_id;
   std::string candidate;
+  std::string language;  // "cuda", "triton"
   Outcome outcome = Outcome::harness_error;
   std::string reason;
   std::string explanation;
@@ -76,7 +77,7 @@ struct EvaluationKey {
 
 class Store {
  public:
-  static constexpr int kSchemaVersion = 3;
+  static constexpr int kSchemaVersion = 4;
 
   /// Opens the run directory, creating it (and its parents) if need be. A store written by a newer
   /// assay is an error; an older one is migrated. Errors (io) name the path and what to do.

@@ -40,7 +40,7 @@ RecordFailure explain_end(const sandbox::Outcome& outcome, const sandbox::Limits
       return failure("record_time",
                      fmt::format("solve() did not return within {} s; on the host it only has to "
                                  "launch kernels",
-                                 limits.wall.count() / 1000),
+                                 limits.cpu.count() / 1000),
                      RecordFailure::Kind::timeout);
     case Exit::memory:
       return failure("memory", fmt::format("host code in solve() used more than {} MiB of memory",

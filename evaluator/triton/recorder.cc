@@ -4,8 +4,8 @@
 // which specialisation, depends on the arguments of a case. So compiling and recording are one step
 // here, for each case:
 //
-//   assay (this file)                      sandbox: python -m assay_triton.record
-//   -----------------                      --------------------------------------
+//   assay (this file)                      a worker in the sandbox (worker.cc)
+//   -----------------                      -----------------------------------
 //   request: shapes, scalars, target,   -> Triton, with a driver that writes launches down;
 //   two secret bases                       twice, in a process each (python/assay_triton)
 //   two plans, two PTX modules          <-
@@ -35,11 +35,9 @@
 #include <set>
 #include <variant>
 
-#include "base/install.h"
 #include "evaluator/plan/limits.h"
 #include "evaluator/record/ending.h"
-#include "evaluator/triton/installation.h"
-#include "sandbox/sandbox.h"
+#include "evaluator/triton/files.h"
 
 namespace assay::triton {
 namespace {
@@ -50,21 +48,9 @@ using recording::printable;
 using Kind = RecordFailure::Kind;
 
 constexpr size_t kSourceBytes = size_t{1} << 20;
-constexpr size_t kPtxBytes = size_t{32} << 20;
 constexpr size_t kKernelsBytes = size_t{1} << 20;
-constexpr size_t kOutputBytes = size_t{64} << 10;
 constexpr size_t kExplanationBytes = 2'000;
 constexpr uint32_t kAssumedAlignment = 16;
-
-constexpr const char* kPackageInside = "/assay/python";
-constexpr const char* kPlan = "plan.json";
-constexpr const char* kKernels = "kernels.json";
-constexpr const char* kModule = "module.ptx";
-constexpr const char* kFailure = "failure";
-
-std::string of_recording(int number, const char* name) {
-  return fmt::format("{}.{}", number, name);
-}
 
 json describe_arguments(const BoundCase& bound) {
   // Arguments are in the task's order: tensors, then scalars.
@@ -93,45 +79,12 @@ json make_request(const BoundCase& bound, const DeviceInfo& target, const std::s
           {"bases", secret_bases()}};
 }
 
-Result<sandbox::Command> make_command(const Request& request, const BoundCase& bound,
-                                      const DeviceInfo& target) {
-  ASSIGN_OR_RETURN(const Installation installation, find_installation());
-  ASSIGN_OR_RETURN(const std::filesystem::path package, data_folder("python"));
-  sandbox::Command command;
-  command.arguments = {installation.python.string(), "-m", "assay_triton.record"};
-  command.environment = {{"PATH", "/usr/bin:/bin"},
-                         {"HOME", sandbox::kWorkFolder},
-                         {"LC_ALL", "C.UTF-8"},
-                         {"PYTHONPATH", kPackageInside},
-                         {"PYTHONDONTWRITEBYTECODE", "1"},
-                         {"PYTHONHASHSEED", "0"},
-                         {"TRITON_CACHE_DIR", std::string(sandbox::kWorkFolder) + "/cache"}};
-  for (const auto& folder : installation.folders) command.mounts.push_back({folder, {}, false});
-  command.mounts.push_back({package, kPackageInside, false});
-  command.inputs = {{"candidate.py", request.source, false},
-                    {"request.json", make_request(bound, target, request.arch).dump(), false}};
-  for (const int number : {0, 1})
-    for (const char* file : {kPlan, kKernels, kModule, kFailure})
-      command.outputs.push_back(of_recording(number, file));
-  return command;
-}
-
-sandbox::Limits make_limits() {
-  sandbox::Limits limits;
-  limits.wall = std::chrono::seconds(60);
-  limits.cpu = std::chrono::seconds(60);
-  limits.memory_bytes = size_t{4} << 30;
-  limits.file_bytes = kPtxBytes;
-  limits.output_bytes = kOutputBytes;
-  limits.processes = 32;
-  return limits;
-}
-
 /// The failure that the recorder wrote down: a reason, a line feed, a sentence.
 RecordFailure parse_failure(const std::string& text) {
   static const std::map<std::string, Kind, std::less<>> kReasons = {
       {"torch_call", Kind::rejected},
       {"compile_error", Kind::compile_error},
+      {"launch_limits", Kind::launch_error},
       {"no_solve", Kind::record_error},
       {"no_operations", Kind::record_error},
       {"host_read_back", Kind::record_error},
@@ -162,7 +115,7 @@ std::variant<Files, RecordFailure> read_files(const sandbox::Outcome& outcome, i
   if (const std::string* text = find(kFailure)) return parse_failure(*text);
   const std::string *plan = find(kPlan), *kernels = find(kKernels), *module = find(kModule);
   if (outcome.exit != sandbox::Exit::exited || outcome.code != 0 || !plan || !kernels || !module)
-    return recording::explain_end(outcome, make_limits());
+    return recording::explain_end(outcome, recording_limits());
   if (plan->size() > plan_limits::kPlanTextBytes || kernels->size() > kKernelsBytes)
     return failure("plan_limits", "the recording is larger than a plan may be");
   return Files{*plan, *kernels, *module};
@@ -268,7 +221,7 @@ std::string arch_for(const DeviceInfo& device, const std::string& arch_of_device
 }
 
 Result<Recorded> record(const Request& request, const BoundCase& bound, const DeviceInfo& target,
-                        Compiler& compiler) {
+                        Compiler& compiler, Workers& workers) {
   const auto start = std::chrono::steady_clock::now();
   Recorded recorded;
   if (request.source.size() > kSourceBytes) {
@@ -277,9 +230,10 @@ Result<Recorded> record(const Request& request, const BoundCase& bound, const De
                 Kind::rejected);
     return recorded;
   }
-  ASSIGN_OR_RETURN(const sandbox::Command command, make_command(request, bound, target));
-  ASSIGN_OR_RETURN(const sandbox::Outcome outcome,
-                   sandbox::run(command, make_limits(), sandbox::Policy::python));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Worker> worker, workers.take());
+  const sandbox::Outcome outcome =
+      worker->record(request.source, make_request(bound, target, request.arch));
+  workers.prepare();
   if (outcome.exit == sandbox::Exit::sandbox_failure)
     return Error{ErrorKind::sandbox, "the recorder could not be run: " + outcome.explanation};
   auto files = agree(outcome);

@@ -9,6 +9,7 @@
 #include "evaluator/compile/compiler.h"
 #include "evaluator/device/info.h"
 #include "evaluator/record/recorder.h"
+#include "evaluator/triton/worker.h"
 #include "tasks/task.h"
 
 namespace assay::triton {
@@ -33,6 +34,6 @@ std::string arch_for(const DeviceInfo& device, const std::string& arch_of_device
 /// that it launched. An Error is ours (Triton not installed, trouble of the sandbox), never the
 /// candidate's. Thread-safe.
 Result<Recorded> record(const Request& request, const BoundCase& bound, const DeviceInfo& target,
-                        Compiler& compiler);
+                        Compiler& compiler, Workers& workers);
 
 }  // namespace assay::triton

@@ -114,6 +114,9 @@ class RecordingDriver(DriverBase):
     def get_current_stream(self, device):
         return 0
 
+    def get_device_interface(self):
+        self.get_benchmarker()
+
     def get_benchmarker(self):
         self._recording.refuse("unsupported_call",
                                "triton.autotune with several configurations and triton.testing."

@@ -12,7 +12,9 @@ _HEADER = re.compile(r"^\s*\.(version|target|address_size)\b")
 _DEFINITION = re.compile(r"^\s*(?:\.visible\s+|\.weak\s+)?"
                          r"(?:\.entry\s+|\.func\s+(?:\([^)]*\)\s*)?|\.(?:global|const)\b.*?\s)"
                          r"([\w$]+)\s*(?:\(|\[|=|;)")
-_WORD = r"(?<![\w$.%]){}(?![\w$])"
+# A name that is used: no part of another, no register and no instruction such as add.f32.
+_USE = r"(?<![\w$.%]){}(?![\w$.])"
+_ENTRY = r"(?<=\.entry ){}(?=\s*\()"
 
 
 def merge(images, file_name):
@@ -46,7 +48,8 @@ def _line(line, file_name):
 def _rename(text, image, number):
     names = {match[1] for match in map(_DEFINITION.match, text.splitlines()) if match}
     for name in names:
-        new = image.label if name == image.symbol else f"{name}${number}" if number else name
-        if new != name:
-            text = re.sub(_WORD.format(re.escape(name)), new.replace("\\", ""), text)
+        if name == image.symbol:
+            text = re.sub(_ENTRY.format(re.escape(name)), image.label, text)
+        elif number > 0:
+            text = re.sub(_USE.format(re.escape(name)), f"{name}${number}", text)
     return text

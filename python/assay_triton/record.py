@@ -38,6 +38,7 @@ from pathlib import Path
 import triton
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.compiler.errors import CompilationError
+from triton.runtime.errors import OutOfResources
 from triton.runtime.driver import driver as triton_driver
 
 from assay_triton import torch_names
@@ -104,6 +105,8 @@ def explain(error):
     if isinstance(error, (SyntaxError, CompilationError)):
         message = getattr(error, "error_message", None) or error.__cause__ or error
         return Refused("compile_error", str(message), line_of(error))
+    if isinstance(error, OutOfResources):
+        return Refused("launch_limits", str(error), line_of(error))
     if isinstance(error, SystemExit):
         return Refused("exit", "the candidate ended the process instead of returning",
                        line_of(error))
@@ -162,8 +165,13 @@ def fork_recording(request, number):
     os._exit(0)
 
 
-def main():
+def stop_at_ptx():
+    """Whoever wants machine code assembles the PTX."""
     CUDABackend.make_cubin = lambda *arguments: b""
+
+
+def main():
+    stop_at_ptx()
     request = json.loads(Path("request.json").read_text())
     children = [fork_recording(request, number) for number in range(len(request["bases"]))]
     for number, child in enumerate(children):

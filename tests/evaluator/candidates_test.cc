@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "evaluator/evaluate.h"
+#include "evaluator/triton/installation.h"
 #include "tests/evaluator/known_candidate.h"
 
 namespace assay {
@@ -50,6 +51,47 @@ class CandidatesTest : public testing::Test {
     return evaluator_->evaluate(tasks_->at(task), Candidate{"candidate.cu", source, false}, chosen);
   }
 
+  static std::vector<Known> read_folder(const char* folder, const char* extension) {
+    std::vector<Known> known;
+    for (const auto& entry : fs::directory_iterator(fs::path(ASSAY_SOURCE_DIR) / folder))
+      if (entry.path().extension() == extension) known.push_back(read_known(entry.path()));
+    std::ranges::sort(known, {}, &Known::file);
+    return known;
+  }
+
+  static void expect_verdict(const Known& candidate, const Evaluation& evaluation) {
+    if (!candidate.gap.empty()) {
+      std::cout << "known gap: " << candidate.file << ": " << candidate.gap << '\n';
+      EXPECT_NE(name(evaluation.outcome), candidate.expect)
+          << candidate.file << " gets its outcome now: remove its gap line";
+      return;
+    }
+    EXPECT_EQ(name(evaluation.outcome), candidate.expect)
+        << candidate.file << ": " << evaluation.reason << ": " << evaluation.explanation;
+    EXPECT_EQ(evaluation.reason, candidate.reason)
+        << candidate.file << ": " << evaluation.explanation;
+    EXPECT_NE(evaluation.explanation.find(candidate.says), std::string::npos)
+        << candidate.file << " should say '" << candidate.says << "' but says '"
+        << evaluation.explanation << "'";
+  }
+
+  /// As many at once as there are cores.
+  static void expect_verdicts(const std::vector<Known>& known) {
+    std::atomic<size_t> next{0};
+    std::mutex mutex;
+    const auto work = [&] {
+      for (size_t i = next++; i < known.size(); i = next++) {
+        const Evaluation evaluation = evaluate(known[i].task, known[i].source, known[i].only_case);
+        const std::lock_guard lock(mutex);
+        expect_verdict(known[i], evaluation);
+      }
+    };
+    std::vector<std::thread> workers;
+    for (unsigned i = 0; i < std::max(2u, std::thread::hardware_concurrency()); ++i)
+      workers.emplace_back(work);
+    for (std::thread& worker : workers) worker.join();
+  }
+
   static Evaluator* evaluator_;
   static std::map<std::string, Task>* tasks_;
 };
@@ -58,38 +100,37 @@ Evaluator* CandidatesTest::evaluator_ = nullptr;
 std::map<std::string, Task>* CandidatesTest::tasks_ = new std::map<std::string, Task>;
 
 TEST_F(CandidatesTest, EveryKnownCandidateGetsItsOutcomeAndReason) {
-  std::vector<Known> known;
-  for (const auto& entry : fs::directory_iterator(fs::path(ASSAY_SOURCE_DIR) / "tests/candidates"))
-    if (entry.path().extension() == ".cu") known.push_back(read_known(entry.path()));
-  std::ranges::sort(known, {}, &Known::file);
+  const std::vector<Known> known = read_folder("tests/candidates", ".cu");
   ASSERT_GE(known.size(), 60u);
+  expect_verdicts(known);
+}
 
-  std::atomic<size_t> next{0};
-  std::mutex mutex;
-  const auto work = [&] {
-    for (size_t i = next++; i < known.size(); i = next++) {
-      const Known& candidate = known[i];
-      const Evaluation evaluation = evaluate(candidate.task, candidate.source, candidate.only_case);
-      const std::lock_guard lock(mutex);
-      if (!candidate.gap.empty()) {
-        std::cout << "known gap: " << candidate.file << ": " << candidate.gap << '\n';
-        EXPECT_NE(name(evaluation.outcome), candidate.expect)
-            << candidate.file << " gets its outcome now: remove its gap line";
-        continue;
-      }
-      EXPECT_EQ(name(evaluation.outcome), candidate.expect)
-          << candidate.file << ": " << evaluation.reason << ": " << evaluation.explanation;
-      EXPECT_EQ(evaluation.reason, candidate.reason)
-          << candidate.file << ": " << evaluation.explanation;
-      EXPECT_NE(evaluation.explanation.find(candidate.says), std::string::npos)
-          << candidate.file << " should say '" << candidate.says << "' but says '"
-          << evaluation.explanation << "'";
-    }
-  };
-  std::vector<std::thread> workers;
-  for (unsigned i = 0; i < std::max(2u, std::thread::hardware_concurrency()); ++i)
-    workers.emplace_back(work);
-  for (std::thread& worker : workers) worker.join();
+TEST_F(CandidatesTest, EveryKnownTritonCandidateGetsItsOutcomeAndReason) {
+  if (const auto found = triton::find_installation(); !found.ok())
+    GTEST_SKIP() << found.error().message;
+  const std::vector<Known> known = read_folder("tests/candidates/triton", ".py");
+  ASSERT_GE(known.size(), 60u);
+  expect_verdicts(known);
+}
+
+TEST_F(CandidatesTest, EveryTritonExpertIsCorrectInItsFirstCase) {
+  if (const auto found = triton::find_installation(); !found.ok())
+    GTEST_SKIP() << found.error().message;
+  std::vector<Known> experts;
+  for (const auto& folder :
+       fs::directory_iterator(fs::path(ASSAY_SOURCE_DIR) / "reference_kernels")) {
+    const fs::path file = folder.path() / "expert.py";
+    if (!fs::exists(file)) continue;
+    Known expert;
+    expert.task = folder.path().filename();
+    expert.file = expert.task + "/expert.py";
+    expert.expect = "correct";
+    expert.only_case = tasks_->at(expert.task).cases.front().name;
+    expert.source = *read_file(file);
+    experts.push_back(std::move(expert));
+  }
+  ASSERT_GE(experts.size(), 25u);
+  expect_verdicts(experts);
 }
 
 TEST_F(CandidatesTest, AnEmptyCandidateIsNoCode) {

@@ -29,16 +29,17 @@ struct Known {
   }
 };
 
-/// Reads the header lines "// key: value" at the top of a candidate.
+/// Reads the header lines at the top of a candidate: "// key: value", in Python "# key: value".
 inline Known read_known(const std::filesystem::path& path) {
   Known known;
   known.file = path.filename().string();
   known.source = *read_file(path);
+  const std::string mark = path.extension() == ".py" ? "# " : "// ";
   std::istringstream lines(known.source);
-  for (std::string line; std::getline(lines, line) && line.starts_with("//");) {
+  for (std::string line; std::getline(lines, line) && line.starts_with(mark);) {
     const size_t colon = line.find(':');
     if (colon == std::string::npos) continue;
-    const std::string key = line.substr(3, colon - 3);
+    const std::string key = line.substr(mark.size(), colon - mark.size());
     const std::string value = colon + 2 <= line.size() ? line.substr(colon + 2) : "";
     if (key == "task") known.task = value;
     if (key == "expect") known.expect = value;

@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "reports/results.h"
+#include "reports/reward_facts.h"
 
 namespace assay {
 namespace {
@@ -63,6 +64,21 @@ TEST_F(StoreTest, KeepsAnEvaluationWithItsCasesAndDiagnostics) {
   ASSERT_TRUE(json.ok());
   EXPECT_EQ((*json)["cases"][0]["lane_instructions"], 2468);
   EXPECT_EQ((*json)["diagnostics"][0]["line"], 3);
+}
+
+TEST_F(StoreTest, KeepsTheLanguageAndHandsItToTheRewards) {
+  Evaluation written = evaluation("a", Outcome::correct);
+  const auto cuda = store_->add(key("a"), written, "{}");
+  written.language = Language::triton;
+  const auto triton = store_->add(key("b"), written, "{}");
+  ASSERT_TRUE(cuda.ok() && triton.ok());
+  EXPECT_EQ((*store_->find(*cuda))->language, "cuda");
+  EXPECT_EQ((*store_->find(*triton))->language, "triton");
+  EXPECT_EQ((*result_json(*store_, **store_->find(*triton)))["language"], "triton");
+  const auto facts = reward_facts(*store_);
+  ASSERT_TRUE(facts.ok()) << facts.error().message;
+  EXPECT_FALSE(facts->at(*cuda).triton);
+  EXPECT_TRUE(facts->at(*triton).triton);
 }
 
 TEST_F(StoreTest, FindsWhatIsDoneByItsKeyAfterReopening) {

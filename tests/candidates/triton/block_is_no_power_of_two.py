@@ -1,0 +1,19 @@
+# task: vector-add
+# expect: compile_error
+# reason: compile_error
+# says: power of 2
+# case: ragged
+# tl.arange takes powers of two only.
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def add(a, b, c, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    tl.store(c + i, tl.load(a + i, inside) + tl.load(b + i, inside), inside)
+
+
+def solve(a, b, c, n):
+    add[(triton.cdiv(n, 200),)](a, b, c, n, BLOCK=200)

@@ -1,0 +1,19 @@
+# task: vector-add
+# expect: timeout
+# reason: record_time
+# case: ragged
+# Waits on the host for ever.
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def add(a, b, c, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    tl.store(c + i, tl.load(a + i, inside) + tl.load(b + i, inside), inside)
+
+
+def solve(a, b, c, n):
+    while True:
+        pass

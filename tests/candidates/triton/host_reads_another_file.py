@@ -1,0 +1,19 @@
+# task: vector-add
+# expect: record_error
+# reason: exception
+# case: ragged
+# There are no files of the machine to be read.
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def add(a, b, c, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    tl.store(c + i, tl.load(a + i, inside) + tl.load(b + i, inside), inside)
+
+
+def solve(a, b, c, n):
+    open("/etc/shadow").read()
+    add[(triton.cdiv(n, 256),)](a, b, c, n, BLOCK=256)

@@ -1,0 +1,19 @@
+# task: vector-add
+# expect: record_error
+# reason: unsupported_call
+# says: do_bench
+# case: ragged
+# Times kernels while there is no GPU.
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def add(a, b, c, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    tl.store(c + i, tl.load(a + i, inside) + tl.load(b + i, inside), inside)
+
+
+def solve(a, b, c, n):
+    triton.testing.do_bench(lambda: add[(triton.cdiv(n, 256),)](a, b, c, n, BLOCK=256))

@@ -1,0 +1,18 @@
+# task: vector-add
+# expect: record_error
+# reason: no_operations
+# case: ragged
+# Launches nothing.
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def add(a, b, c, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    tl.store(c + i, tl.load(a + i, inside) + tl.load(b + i, inside), inside)
+
+
+def solve(a, b, c, n):
+    pass

@@ -1,0 +1,21 @@
+# task: row-softmax
+# expect: wrong_output
+# reason: mismatch
+# case: ragged
+# Fills up rows with 0, whose exponential is 1.
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def softmax(x, offsets, y, BLOCK: tl.constexpr):
+    begin = tl.load(offsets + tl.program_id(0))
+    end = tl.load(offsets + tl.program_id(0) + 1)
+    i = begin + tl.arange(0, BLOCK)
+    values = tl.load(x + i, i < end, 0.0)
+    weights = tl.exp(values - tl.max(values, 0))
+    tl.store(y + i, weights / tl.sum(weights, 0), i < end)
+
+
+def solve(x, offsets, y, rows, nnz):
+    softmax[(rows,)](x, offsets, y, BLOCK=triton.next_power_of_2(nnz))

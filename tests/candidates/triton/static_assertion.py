@@ -1,0 +1,20 @@
+# task: vector-add
+# expect: compile_error
+# reason: compile_error
+# says: made for 64
+# case: ragged
+# An assertion of the compiler that fails.
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def add(a, b, c, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.static_assert(BLOCK == 64, "made for 64")
+    inside = i < n
+    tl.store(c + i, tl.load(a + i, inside) + tl.load(b + i, inside), inside)
+
+
+def solve(a, b, c, n):
+    add[(triton.cdiv(n, 256),)](a, b, c, n, BLOCK=256)

@@ -1,0 +1,20 @@
+# task: vector-add
+# expect: record_error
+# reason: scratch_limit
+# case: ragged
+# Allocates more than a GPU has.
+import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def add(a, b, c, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    tl.store(c + i, tl.load(a + i, inside) + tl.load(b + i, inside), inside)
+
+
+def solve(a, b, c, n):
+    add[(triton.cdiv(n, 256),)](a, b, torch.empty(1 << 38), n, BLOCK=256)
+    add[(triton.cdiv(n, 256),)](a, b, c, n, BLOCK=256)
