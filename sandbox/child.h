@@ -18,8 +18,7 @@ void drop_privileges(const Launch& launch);
 
 /// What init keeps of the program it forked.
 struct Child {
-  int process = -1;  // pid, as init numbers it
-  int pidfd = -1;
+  int process = -1;    // pid, as init numbers it
   int handshake = -1;  // closed on the other side when the program has started
   int signals = -1;    // a signalfd of SIGCHLD
 };
