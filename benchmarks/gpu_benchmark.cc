@@ -1,9 +1,11 @@
 // What timing on a GPU is worth, and how fast evaluations are there.
 //
-//   gpu_benchmark aa [RUNS [KERNEL]]   the same kernel on both sides, at three sizes, in fresh
+//   gpu_benchmark aa [RUNS [KERNEL]]   the same kernel on both sides, four workloads, in fresh
 //                                      processes: how many intervals cover 1, half-widths, spread
 //   gpu_benchmark latency [COUNT]      fresh candidates one after another, from source to verdict
-//   gpu_benchmark throughput [COUNT]   a mixed batch of distinct candidates on all cores
+//   gpu_benchmark throughput [COUNT [DEVICE]]
+//                                      a mixed batch of distinct candidates on all cores
+//   gpu_benchmark faults [COUNT]       what a fault costs the candidate behind it
 //
 // Candidates are the starter suite's own kernels with a comment that nobody has compiled yet, so
 // that nothing of theirs is cached. Needs cuda:0.
@@ -50,9 +52,9 @@ T must(Result<T> result) {
 
 Task task_of(const std::string& id) { return must(find_task(must(load_catalogue()), id)); }
 
-std::unique_ptr<Evaluator> make_evaluator() {
+std::unique_ptr<Evaluator> make_evaluator(const std::string& device = "cuda:0") {
   Evaluator::Options options;
-  options.device = "cuda:0";
+  options.device = device;
   return must(Evaluator::create(options));
 }
 
@@ -60,24 +62,27 @@ std::unique_ptr<Evaluator> make_evaluator() {
 
 struct Workload {
   const char* name;
-  double elements;  // of a vector addition
+  const char* task;
+  double size;  // of every dimension
 };
-constexpr Workload kWorkloads[] = {{"5 us", 1.0e6}, {"50 us", 1.55e7}, {"5 ms", 1.6e9}};
+constexpr Workload kWorkloads[] = {{"5 us", "vector-add", 1.0e6},
+                                   {"50 us", "vector-add", 1.55e7},
+                                   {"5 ms", "vector-add", 1.6e9},
+                                   {"50 us", "matmul", 512}};
 
-/// Vector addition of `elements`, ready to be timed against itself.
-TimeJob same_kernel(const Task& task, const std::string& kernel, double elements,
-                    const DeviceInfo& device, std::shared_ptr<const Artifact>& artifact) {
+/// A workload with the kernel on both sides, ready to be timed. `artifact` keeps what it compiles.
+TimeJob same_kernel(const Workload& workload, const std::string& kernel, const DeviceInfo& device,
+                    std::shared_ptr<const Artifact>& artifact) {
+  const Task task = task_of(workload.task);
   CaseSpec spec = *std::ranges::find(task.cases, Role::timed, &CaseSpec::role);
-  for (auto& [symbol, value] : spec.symbols) value = elements;
+  for (auto& [symbol, value] : spec.symbols) value = workload.size;
   TimeJob job;
   job.bound = must(bind(task, spec));
-  if (!artifact) {
-    CompileRequest request;
-    request.source = must(Evaluator::reference_kernel(task, kernel)).source;
-    request.entry = entry_source(task);
-    request.arch = "sm_90a";
-    artifact = must(must(Compiler::create())->compile(request)).artifact;
-  }
+  CompileRequest request;
+  request.source = must(Evaluator::reference_kernel(task, kernel)).source;
+  request.entry = entry_source(task);
+  request.arch = "sm_90a";
+  artifact = must(must(Compiler::create())->compile(request)).artifact;
   job.candidate = job.baseline = artifact.get();
   RecordOutcome recorded = must(record(*artifact, job.bound, device));
   if (!recorded.plan) {
@@ -90,18 +95,17 @@ TimeJob same_kernel(const Task& task, const std::string& kernel, double elements
 }
 
 int run_aa(int runs, const std::string& kernel) {
-  const Task task = task_of("vector-add");
   RunnerOptions options;
   options.warm_spare = true;
   const auto runner = must(Runner::start("cuda:0", options));
-  std::shared_ptr<const Artifact> artifact;
   std::random_device random;
-  fmt::print("{}, {} kernel of vector-add, budget benchmark, {} runs in fresh processes each\n",
+  fmt::print("{}, {} kernels, budget benchmark, {} runs in fresh processes each\n",
              runner->info().name, kernel, runs);
-  fmt::print("{:<8} {:>8} {:>12} {:>22} {:>14} {:>12} {:>10}\n", "", "us", "cover 1.0",
+  fmt::print("{:<20} {:>8} {:>12} {:>22} {:>14} {:>12} {:>10}\n", "", "us", "cover 1.0",
              "half-width max, mean", "ratio spread", "time spread", "wall s");
   for (const Workload& workload : kWorkloads) {
-    TimeJob job = same_kernel(task, kernel, workload.elements, runner->info(), artifact);
+    std::shared_ptr<const Artifact> artifact;
+    TimeJob job = same_kernel(workload, kernel, runner->info(), artifact);
     std::vector<double> ratios, times, widths;
     int covered = 0, verdicts = 0;
     const auto start = Clock::now();
@@ -125,10 +129,11 @@ int run_aa(int runs, const std::string& kernel) {
       return 100 * (high / low - 1);
     };
     fmt::print(
-        "{:<8} {:>8.2f} {:>6} of {:<3} {:>10.3f} {:>9.3f} % {:>12.3f} % {:>10.3f} % {:>10.1f}"
+        "{:<20} {:>8.2f} {:>6} of {:<3} {:>10.3f} {:>9.3f} % {:>12.3f} % {:>10.3f} % {:>10.1f}"
         "{}\n",
-        workload.name, statistics::median(times), covered, ratios.size(), std::ranges::max(widths),
-        statistics::median(widths), spread(ratios), spread(times), seconds_since(start),
+        fmt::format("{} {}", workload.task, workload.name), statistics::median(times), covered,
+        ratios.size(), std::ranges::max(widths), statistics::median(widths), spread(ratios),
+        spread(times), seconds_since(start),
         verdicts > 0 ? fmt::format("   {} called different", verdicts) : "");
     std::sort(ratios.begin(), ratios.end());
     fmt::print("         ratios {:.5f}\n", fmt::join(ratios, " "));
@@ -210,8 +215,8 @@ int run_latency(int count) {
   return 0;
 }
 
-int run_throughput(int count) {
-  const auto evaluator = make_evaluator();
+int run_throughput(int count, const std::string& device) {
+  const auto evaluator = make_evaluator(device);
   std::vector<Task> tasks;
   for (const char* id : {"vector-add", "row-softmax", "rmsnorm", "matmul", "prefix-sum",
                          "histogram", "transpose-padded", "gather"})
@@ -253,6 +258,48 @@ int run_throughput(int count) {
   return 0;
 }
 
+/// A kernel that writes where nothing is, which ends the runner's process.
+Candidate faulting_candidate(const Task& task) {
+  Candidate candidate = must(Evaluator::reference_kernel(task, "naive"));
+  const std::string statement = "c[i] = a[i] + b[i];";
+  candidate.source.replace(candidate.source.find(statement), statement.size(),
+                           "c[i + (1ll << 36)] = 1;");
+  candidate.name = "faults";
+  return candidate;
+}
+
+int run_faults(int count) {
+  const auto evaluator = make_evaluator();
+  const Task task = task_of("vector-add");
+  const Candidate good = must(Evaluator::reference_kernel(task, "naive"));
+  const Candidate bad = faulting_candidate(task);
+  EvaluateOptions options;
+  options.cases = {task.cases.front().name};
+  const auto milliseconds = [&](const Candidate& candidate, Outcome expected) {
+    const auto start = Clock::now();
+    const Evaluation evaluation = evaluator->evaluate(task, candidate, options);
+    if (evaluation.outcome != expected)
+      fmt::print("  {}: {}: {}\n", candidate.name, name(evaluation.outcome),
+                 evaluation.explanation);
+    return 1e3 * seconds_since(start);
+  };
+  milliseconds(good, Outcome::correct);  // compiled from here on
+  milliseconds(bad, Outcome::runtime_fault);
+  std::vector<double> usual, behind, fault;
+  for (int i = 0; i < count; ++i) {
+    std::this_thread::sleep_for(std::chrono::seconds(1));  // the spare gets ready
+    usual.push_back(milliseconds(good, Outcome::correct));
+    fault.push_back(milliseconds(bad, Outcome::runtime_fault));
+    behind.push_back(milliseconds(good, Outcome::correct));
+  }
+  fmt::print(
+      "one case of vector-add, compiled before, milliseconds (median of {}): usual {:.1f}, a fault "
+      "{:.1f}, a correct candidate behind a fault {:.1f}: {:.1f} more\n",
+      count, statistics::median(usual), statistics::median(fault), statistics::median(behind),
+      statistics::median(behind) - statistics::median(usual));
+  return 0;
+}
+
 }  // namespace
 }  // namespace assay
 
@@ -261,9 +308,11 @@ int main(int count, char** values) {
   const int number = count > 2 ? std::atoi(values[2]) : 0;
   if (what == "aa") return assay::run_aa(number > 0 ? number : 40, count > 3 ? values[3] : "naive");
   if (what == "latency") return assay::run_latency(number > 0 ? number : 15);
-  if (what == "throughput") return assay::run_throughput(number > 0 ? number : 200);
-  fmt::print(
-      stderr,
-      "usage: gpu_benchmark aa [RUNS [naive|expert]] | latency [COUNT] | throughput [COUNT]\n");
+  if (what == "throughput")
+    return assay::run_throughput(number > 0 ? number : 200, count > 3 ? values[3] : "cuda:0");
+  if (what == "faults") return assay::run_faults(number > 0 ? number : 15);
+  fmt::print(stderr,
+             "usage: gpu_benchmark aa [RUNS [naive|expert]] | latency [COUNT] | faults [COUNT] |\n"
+             "       throughput [COUNT [DEVICE]]\n");
   return 2;
 }

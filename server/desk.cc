@@ -450,6 +450,11 @@ DeskStatus Desk::status() const {
     status.lanes[lane].healthy = now >= suspect_until_[lane];
   for (const auto& [place, job] : queue_)
     status.oldest_seconds = std::max(status.oldest_seconds, seconds_between(job->queued_at, now));
+  for (const auto& [key, job] : jobs_) {
+    status.compiling += job->phase == Phase::compiling;
+    status.checking += job->phase == Phase::checking;
+    status.timing += job->phase == Phase::timing;
+  }
   return status;
 }
 

@@ -67,15 +67,16 @@ struct DeskStatus {
   std::vector<Lane> lanes;
   size_t queued = 0;
   size_t running = 0;
-  size_t orders = 0;          // live
-  double oldest_seconds = 0;  // the longest wait in the queue
-  double mean_seconds = 0;    // of an evaluation, recently
-  uint64_t evaluated = 0;     // by this process
-  uint64_t from_store = 0;    // found in the store
-  uint64_t from_memory = 0;   // answered at once
-  uint64_t joined = 0;        // attached to a running evaluation
-  uint64_t expired = 0;       // deadlines passed
-  bool draining = false;      // starts nothing any more
+  size_t compiling = 0, checking = 0, timing = 0;  // of those running, by pool
+  size_t orders = 0;                               // live
+  double oldest_seconds = 0;                       // the longest wait in the queue
+  double mean_seconds = 0;                         // of an evaluation, recently
+  uint64_t evaluated = 0;                          // by this process
+  uint64_t from_store = 0;                         // found in the store
+  uint64_t from_memory = 0;                        // answered at once
+  uint64_t joined = 0;                             // attached to a running evaluation
+  uint64_t expired = 0;                            // deadlines passed
+  bool draining = false;                           // starts nothing any more
   double eta_seconds(size_t position) const;
 };
 

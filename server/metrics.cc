@@ -99,6 +99,9 @@ std::string Metrics::text(const DeskStatus& status, size_t connections) {
   };
   set("queued", static_cast<double>(status.queued));
   set("running", static_cast<double>(status.running));
+  set("compiling", static_cast<double>(status.compiling));
+  set("checking", static_cast<double>(status.checking));
+  set("timing", static_cast<double>(status.timing));
   set("orders", static_cast<double>(status.orders));
   set("oldest_seconds", status.oldest_seconds);
   set("mean_seconds", status.mean_seconds);

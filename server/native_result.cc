@@ -52,21 +52,24 @@ json capacity_json(const DeskStatus& status, const Bench& bench, size_t connecti
                        {"trouble", lane.trouble},
                        {"healthy", lane.healthy}});
   }
-  return {{"device", bench.device_name()},
-          {"times", bench.times()},
-          {"workers", workers},
-          {"queued", status.queued},
-          {"running", status.running},
-          {"orders", status.orders},
-          {"connections", connections},
-          {"oldest_seconds", status.oldest_seconds},
-          {"mean_seconds", status.mean_seconds},
-          {"eta_s", status.eta_seconds(status.queued)},
-          {"evaluated", status.evaluated},
-          {"from_store", status.from_store},
-          {"from_memory", status.from_memory},
-          {"joined", status.joined},
-          {"expired", status.expired}};
+  return {
+      {"device", bench.device_name()},
+      {"times", bench.times()},
+      {"workers", workers},
+      {"queued", status.queued},
+      {"running", status.running},
+      {"stages",
+       {{"compiling", status.compiling}, {"checking", status.checking}, {"timing", status.timing}}},
+      {"orders", status.orders},
+      {"connections", connections},
+      {"oldest_seconds", status.oldest_seconds},
+      {"mean_seconds", status.mean_seconds},
+      {"eta_s", status.eta_seconds(status.queued)},
+      {"evaluated", status.evaluated},
+      {"from_store", status.from_store},
+      {"from_memory", status.from_memory},
+      {"joined", status.joined},
+      {"expired", status.expired}};
 }
 
 }  // namespace assay

@@ -178,6 +178,12 @@ class NativeApi(unittest.TestCase):
         for i in range(4):  # as many as there are workers
             self.ask("POST", "/v1/evaluations?wait=0",
                      item("verdict=correct delay_ms=3000", f"block{i}"))
+        for _ in range(500):
+            capacity = self.server.ask("GET", "/v1/capacity")[2]
+            if capacity["running"] == 4:
+                break
+            time.sleep(0.02)
+        self.assertEqual((capacity["running"], sum(capacity["stages"].values())), (4, 4))
         lost = json.dumps(item("verdict=correct", "lost"))
         with socket.create_connection(("127.0.0.1", self.server.port)) as client:
             client.sendall(f"POST /v1/evaluations HTTP/1.1\r\nHost: x\r\nContent-Length: "
