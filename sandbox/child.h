@@ -26,7 +26,4 @@ struct Child {
 /// The life of init (init.cc). Never returns.
 [[noreturn]] void init_main(const Launch& launch, Child child);
 
-/// Tries from inside what must not be possible. Returns the bits of what was (self-test).
-int self_test();
-
 }  // namespace assay::sandbox

@@ -5,6 +5,7 @@
 
 #include "sandbox/landlock.h"
 #include "sandbox/run.h"
+#include "sandbox/self_test.h"
 
 namespace assay::sandbox {
 namespace {
@@ -23,7 +24,7 @@ Result<void> try_means(const Means& means, Policy policy) {
     return Error{ErrorKind::sandbox, "the self-test did not run: " + outcome.explanation};
   if (outcome.code != 0)
     return Error{ErrorKind::sandbox,
-                 fmt::format("the self-test could do what it must not (bits {:#x})", outcome.code)};
+                 fmt::format("the self-test could {}", self_test_attempt(outcome.code))};
   return {};
 }
 
