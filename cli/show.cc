@@ -7,6 +7,7 @@
 #include "agents/prompt.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
+#include "reports/facts.h"
 #include "reports/run_store.h"
 #include "reports/speed.h"
 #include "reports/table.h"
@@ -49,6 +50,8 @@ Result<void> show_evaluation(const Store& store, const TurnRow& turn) {
                short_count(row.lane_instructions), short_duration(row.record_ms),
                short_duration(row.check_ms)});
   if (table.rows() > 0) fmt::print("{}", table.text());
+  ASSIGN_OR_RETURN(const nlohmann::json isolation, isolation_of(store, evaluation->id));
+  fmt::print("sandbox: {}\n", printable(isolation_text(isolation)));
   ASSIGN_OR_RETURN(const auto speed, speeds(store, turn.evaluation_id));
   for (const auto& [id, value] : speed)
     fmt::print("speedup {:.3g}x [{:.3g}, {:.3g}]\n", value.speedup, value.interval.low,
