@@ -57,6 +57,8 @@ check refines 0 '1 correct' run --agent "cmd:$folder/agent.sh $folder/answers/ve
 check list 0 'file:answers' "$assay" runs list .
 check show-run 0 'wrong_output' "$assay" runs show run
 check show-sample 0 'forgets the last element' "$assay" show 2 --run run
+check show-code 0 '   3 |   if (i < n - 1) c[i] = a[i] + b[i];' "$assay" show 2 --run run
+check show-plan 0 '3 of 11.8 KiB' "$assay" show 2 --run run --no-prompt
 check show-refined 0 'Verdict: wrong_output' "$assay" show 1 --run refined
 check unknown-sample 2 'assay runs show' "$assay" show 99 --run run
 check report 0 'pass@2 %' "$assay" report run --k 1,2
