@@ -9,7 +9,7 @@
 #include "agents/prompt.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
-#include "reports/run_store.h"
+#include "reports/run_list.h"
 #include "reports/table.h"
 
 namespace assay {
@@ -129,7 +129,13 @@ Result<void> show_evaluation(const Store& store, int64_t id) {
   return {};
 }
 
-Result<int> show_sample(const std::string& folder, int64_t id, bool prompts) {
+Result<int> show_sample(std::string folder, int64_t id, bool prompts) {
+  if (folder.empty()) {
+    ASSIGN_OR_RETURN(const auto newest, newest_run("runs"));
+    folder = newest.string();
+  }
+  if (!std::filesystem::exists(std::filesystem::path(folder) / "results.sqlite"))
+    return Error{ErrorKind::not_found, folder + " is no run directory (it has no results.sqlite)"};
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::open(folder));
   RunStore runs(*store);
   ASSIGN_OR_RETURN(const auto sample, runs.sample(id));
@@ -137,8 +143,9 @@ Result<int> show_sample(const std::string& folder, int64_t id, bool prompts) {
     return Error{
         ErrorKind::not_found,
         fmt::format("{} has no sample {}; assay runs show {} lists them", folder, id, folder)};
-  fmt::print("sample {}: task {}, number {}, {}{}\n", id, sample->task_id, sample->number,
-             name(sample->state), sample->failure.empty() ? "" : ": " + printable(sample->failure));
+  fmt::print("{}: sample {}: task {}, number {}, {}{}\n", folder, id, sample->task_id,
+             sample->number, name(sample->state),
+             sample->failure.empty() ? "" : ": " + printable(sample->failure));
   ASSIGN_OR_RETURN(const auto turns, runs.turns(id));
   for (const TurnRow& turn : turns) {
     fmt::print("\n=== turn {} ({}{}){}: {} tokens, answered in {}{}\n", turn.number, turn.kind,
@@ -169,7 +176,7 @@ void add_show_command(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand(
       "show", "Print one sample of a run: prompt, answer, code, diagnostics, plan, timings.");
   command->add_option("sample", arguments->sample, "Its number (assay runs show DIR)")->required();
-  command->add_option("--run", arguments->run, "Run directory")->required();
+  command->add_option("--run", arguments->run, "Run directory; by default the newest under ./runs");
   command->add_flag("--no-prompt", arguments->no_prompt, "Leave the prompts out");
   command->callback([arguments, &status] {
     const Result<int> result =

@@ -180,6 +180,19 @@ Result<std::vector<RunRow>> RunStore::runs() const {
   return rows;
 }
 
+Result<std::map<int64_t, RunTally>> RunStore::tallies() const {
+  const std::lock_guard lock(store_.connection_mutex());
+  Statement query(store_.connection(),
+                  "SELECT run_id, count(*), sum(state = 'done'), sum(state = 'failed'),"
+                  " sum(state = 'done' AND t.outcome = 'correct')"
+                  " FROM samples s LEFT JOIN turns t ON t.id = s.best_turn_id GROUP BY run_id");
+  const auto count = [&](int column) { return static_cast<int>(query.integer(column)); };
+  std::map<int64_t, RunTally> tallies;
+  while (query.step()) tallies[query.integer(0)] = {count(1), count(2), count(3), count(4)};
+  RETURN_IF_ERROR(query.error());
+  return tallies;
+}
+
 Result<SampleRow> RunStore::open_sample(const SampleRow& wanted) {
   const std::lock_guard lock(store_.connection_mutex());
   Statement insert(store_.connection(),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -114,6 +115,14 @@ struct Spent {
   double device_seconds = 0;
 };
 
+/// How far a run is, in samples.
+struct RunTally {
+  int samples = 0;  // that were begun
+  int done = 0;
+  int failed = 0;
+  int correct = 0;  // of the done ones
+};
+
 /// Thread-safe. The Store must outlive it.
 class RunStore {
  public:
@@ -124,6 +133,8 @@ class RunStore {
   Result<RunRow> open_run(const RunRow& wanted);
   Result<void> set_progress(int64_t run_id, double charged_seconds, const std::string& stopped);
   Result<std::vector<RunRow>> runs() const;
+  /// By run id; runs without samples are not in it.
+  Result<std::map<int64_t, RunTally>> tallies() const;
 
   /// The sample of this run, task and number, added if it is new.
   Result<SampleRow> open_sample(const SampleRow& wanted);

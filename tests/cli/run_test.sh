@@ -55,6 +55,8 @@ check resumes 0 '1 wrong_output' run --agent file:answers --samples 1 --out smal
 check again 0 '1 wrong_output' run --agent file:answers --samples 1 --out small
 check refines 0 '1 correct' run --agent "cmd:$folder/agent.sh $folder/answers/vector-add.md" --loop refine --turns 2 --out refined
 check list 0 'file:answers' "$assay" runs list .
+check list-json 0 '"correct":0,"device":"virtual","directory":"./small","done":1' "$assay" runs list . --json
+check list-nothing 2 'runs are kept in' "$assay" runs list nowhere
 check show-run 0 'wrong_output' "$assay" runs show run
 check show-sample 0 'forgets the last element' "$assay" show 2 --run run
 check show-code 0 '   3 |   if (i < n - 1) c[i] = a[i] + b[i];' "$assay" show 2 --run run
