@@ -99,6 +99,7 @@ struct SampleResult {
   std::string reason;
   std::string explanation;
   std::optional<int64_t> evaluation_id;
+  std::optional<int64_t> retest_id;  // its evaluation decides over outcome, reason, explanation
   std::string code_digest;
   int turns = 0;
   int64_t tokens = 0;
@@ -148,6 +149,9 @@ class RunStore {
   /// Writes evaluation_id, outcome, feedback_digest and device_seconds.
   Result<void> set_judged(const TurnRow& turn);
   Result<std::vector<TurnRow>> turns(int64_t sample_id) const;
+
+  /// `retest_id` is what reports are to use instead of `evaluation_id`.
+  Result<void> set_retest(int64_t evaluation_id, int64_t retest_id);
 
   Result<Spent> spent(int64_t run_id) const;
   Result<std::vector<SampleResult>> results(int64_t run_id) const;

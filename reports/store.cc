@@ -33,7 +33,7 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::array<const char*, Store::kSchemaVersion> kMigrations = {
-    kEvaluationSchema, kTimingTables, kRunSchema, kPlanSummaries};
+    kEvaluationSchema, kTimingTables, kRunSchema, kPlanSummaries, kRetests};
 
 Result<void> execute(sqlite3* database, const std::string& sql) {
   char* message = nullptr;
@@ -306,7 +306,7 @@ Result<std::vector<EvaluationSummary>> Store::select(const std::string& where,
       "   (SELECT c.id FROM cases c WHERE c.evaluation_id = e.id)),"
       " (SELECT ifnull(sum(lane_instructions), 0) FROM launches WHERE case_id IN"
       "   (SELECT c.id FROM cases c WHERE c.evaluation_id = e.id)),"
-      " speed.count, speed.over_naive, speed.over_expert, speed.of_light"
+      " speed.count, speed.over_naive, speed.over_expert, speed.of_light, task_digest"
       " FROM evaluations e LEFT JOIN"
       "   (SELECT c.evaluation_id, count(*) AS count, avg(s.log_speedup) AS over_naive,"
       "      avg(s.log_speedup - s.expert_log_speedup) AS over_expert,"
@@ -336,6 +336,7 @@ Result<std::vector<EvaluationSummary>> Store::select(const std::string& where,
     row.check_ms = query.real(14);
     row.max_bound_ratio = query.real(15);
     row.lane_instructions = static_cast<uint64_t>(query.integer(16));
+    row.task_digest = query.text(21);
     if (query.integer(17) > 0) {
       row.speedup = std::exp(query.real(18));
       if (!query.is_null(19)) row.speedup_over_expert = std::exp(query.real(19));

@@ -22,6 +22,7 @@ namespace assay {
 struct EvaluationSummary {
   int64_t id = 0;
   std::string task_id;
+  std::string task_digest;
   std::string candidate;
   Outcome outcome = Outcome::harness_error;
   std::string reason;
@@ -77,7 +78,7 @@ struct EvaluationKey {
 
 class Store {
  public:
-  static constexpr int kSchemaVersion = 4;
+  static constexpr int kSchemaVersion = 5;
 
   /// Opens the run directory, creating it (and its parents) if need be. A store written by a newer
   /// assay is an error; an older one is migrated. Errors (io) name the path and what to do.

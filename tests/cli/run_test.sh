@@ -70,6 +70,10 @@ check json 0 '"pass_at_k"' "$assay" report run --format json
 check html 0 'report.html' "$assay" report run refined --html report.html
 check no-run 2 'no run directory' "$assay" report answers
 check compare 0 'A 1, B 0' "$assay" compare run@reference:naive run@file:answers
+check compare-json 0 '"kind":"difference","name":"pass@1"' "$assay" compare run@reference:naive run@file:answers --json
+check power 0 '1309' "$assay" power --difference 0.05
+check power-pilot 2 'needs two tasks' "$assay" power run@reference:naive
+check retest-untimed 2 'no correct candidate that was timed' "$assay" retest run
 check compare-which 2 'several agents' "$assay" compare run run
 check export 0 '"reward":0.0' "$assay" export --rl run --reward correct
 check retry 0 '0 samples to do again' "$assay" retry run
