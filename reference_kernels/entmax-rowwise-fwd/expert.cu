@@ -2,7 +2,7 @@
 // largest less `order` can count; they are gathered in shared memory, usually a few hundred, and
 // one warp runs Newton's iteration on them until tau stands still.
 //
-// Rows of up to 32768 columns stay in registers, 32 values a thread. Longer ones stream through:
+// Rows of up to 2048 columns stay in registers, 32 values a thread. Longer ones stream through:
 // zeros are written at once, entries that count by the largest so far are noted with their columns,
 // and those that count in the end are written over the zeros. Rows with more candidates than the
 // list holds (nearly constant ones) iterate with the whole block over the registers or, if long,
@@ -239,10 +239,8 @@ template <int kOrder>
 void launch(const float* x, float* y, float* tau, int rows, int cols, cudaStream_t stream) {
   if (cols <= 64 * kPerThread)
     entmax<64, true, kOrder><<<rows, 64, 0, stream>>>(x, y, tau, cols);
-  else if (cols <= 256 * kPerThread)
-    entmax<256, true, kOrder><<<rows, 256, 0, stream>>>(x, y, tau, cols);
-  else if (cols <= 1024 * kPerThread)
-    entmax<1024, true, kOrder><<<rows, 1024, 0, stream>>>(x, y, tau, cols);
+  else if (cols <= 16384)
+    entmax<256, false, kOrder><<<rows, 256, 0, stream>>>(x, y, tau, cols);
   else
     entmax<512, false, kOrder><<<rows, 512, 0, stream>>>(x, y, tau, cols);
 }
