@@ -28,7 +28,7 @@ struct Step {
   static constexpr float kCancelled = 0.125f;
 
   /// From the moments as they are stored: their roundings are far below the step's other ones.
-  __device__ __noinline__ float careful(float p, float m, float v) const {
+  __device__ float careful(float p, float m, float v) const {
     const double root = sqrt(v / static_cast<double>(c2)) + eps;
     return static_cast<float>(p - lr * (m / (c1 * root) + static_cast<double>(wd) * p));
   }
