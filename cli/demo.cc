@@ -31,7 +31,7 @@ constexpr std::pair<const char*, const char*> kWrong[] = {
 
 struct DemoArguments {
   std::string out;
-  std::string require_sandbox = "none";
+  std::string require_sandbox = kUsualSandbox;
 };
 
 Result<int> demo(const DemoArguments& arguments) {

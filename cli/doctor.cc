@@ -11,6 +11,7 @@
 #include "cli/messages.h"
 #include "evaluator/compile/compiler.h"
 #include "evaluator/triton/installation.h"
+#include "reports/facts.h"
 #include "sandbox/sandbox.h"
 #include "tasks/task.h"
 
@@ -31,15 +32,10 @@ void toolchain_line() {
 }
 
 void sandbox_lines() {
-  const sandbox::Isolation& isolation = sandbox::isolation();
-  line(isolation.tier <= 2, "sandbox",
-       fmt::format("tier {} ({}), seccomp {}, Landlock ABI {}, cgroup {}", isolation.tier,
-                   isolation.namespaces ? "namespaces" : "no namespaces",
-                   isolation.seccomp ? "on" : "off", isolation.landlock_abi,
-                   isolation.cgroup.empty() ? "none" : isolation.cgroup));
-  for (const sandbox::Degradation& degradation : isolation.degraded)
-    fmt::print("         - {}: wanted {}, got {}: {}\n", degradation.property, degradation.wanted,
-               degradation.got, degradation.reason);
+  const bool usual = sandbox::require(sandbox::Requirement::namespaces).ok();
+  line(usual, "sandbox", isolation_text(isolation_json()));
+  if (!usual && sandbox::require(sandbox::Requirement::none).ok())
+    fmt::print("         programs run only with --require-sandbox none\n");
 }
 
 void task_line() {

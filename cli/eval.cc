@@ -37,7 +37,7 @@ struct EvalArguments {
   double deadline_seconds = 60;
   std::string out;
   std::string dump;
-  std::string require_sandbox = "none";
+  std::string require_sandbox = kUsualSandbox;
 };
 
 /// A file's candidate, or, for "reference:naive", a reference kernel of the task. Files that end

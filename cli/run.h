@@ -7,6 +7,7 @@
 
 #include "agents/agents.h"
 #include "base/result.h"
+#include "cli/sandbox_option.h"
 
 namespace assay {
 
@@ -28,7 +29,7 @@ struct RunArguments {
   std::string prompts;
   std::string budget;
   std::string task_budget;
-  std::string require_sandbox = "none";  // of this start: not kept
+  std::string require_sandbox = kUsualSandbox;  // of this start: not kept
   AgentOptions agent;
 };
 

@@ -8,6 +8,10 @@
 
 namespace assay {
 
+/// What is asked for where nobody says: a host without namespaces (tier 3) wants an explicit
+/// "none".
+inline constexpr const char* kUsualSandbox = "namespaces";
+
 /// `value` says "full", "namespaces" or "none" and must outlive the parsing.
 void add_sandbox_option(CLI::App& command, std::string& value);
 

@@ -10,6 +10,7 @@
 #include "cli/batch.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
+#include "cli/sandbox_option.h"
 #include "cli/timing_option.h"
 #include "server/evaluator_bench.h"
 
@@ -24,6 +25,7 @@ struct ServeArguments {
   std::string timing;
   std::string out;
   std::string token_file;
+  std::string require_sandbox = kUsualSandbox;
   double body_mib = 16;
   double drain_seconds = 30;
   bool kernelgym_fails = false;
@@ -57,6 +59,7 @@ void wait_for_the_end(const sigset_t& signals) {
 
 Result<int> serve(ServeArguments arguments) {
   RETURN_IF_ERROR(read_listen(arguments.listen, arguments.serve.http));
+  RETURN_IF_ERROR(check_sandbox(arguments.require_sandbox));
   arguments.serve.http.body_bytes = static_cast<size_t>(arguments.body_mib * (1 << 20));
   arguments.serve.token_file = arguments.token_file;
   arguments.serve.service.kernelgym_compile_error_completes = !arguments.kernelgym_fails;
@@ -111,6 +114,7 @@ void add_serve_command(CLI::App& app, int& status) {
                    "virtual, cuda:N, several with commas, or cuda for all GPUs")
       ->capture_default_str();
   add_timing_option(*command, a->timing);
+  add_sandbox_option(*command, a->require_sandbox);
   command->add_option("--arch", a->bench.arch, "Architecture of the virtual device")
       ->capture_default_str();
   command->add_option("--out", a->out, "Run directory; a second start with it repeats nothing");

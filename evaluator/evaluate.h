@@ -15,6 +15,7 @@
 #include "evaluator/compile/compiler.h"
 #include "evaluator/language.h"
 #include "evaluator/outcome.h"
+#include "evaluator/plan/summary.h"
 #include "evaluator/record/recorder.h"
 #include "evaluator/runner/runner.h"
 #include "evaluator/score/score.h"
@@ -57,6 +58,7 @@ struct CaseResult {
   uint64_t seed = 0;
   double record_ms = 0;
   std::string plan_digest;
+  std::optional<PlanSummary> plan;  // absent: nothing was recorded
   std::string plan_json;
   std::string solve_output;  // what solve() printed on the host
   CheckReport report;        // outcome, reason and explanation of this case are in here

@@ -71,9 +71,9 @@ std::vector<Block> fenced_blocks(std::string_view text) {
   return blocks;
 }
 
-bool is_cuda_label(std::string_view label) {
-  static constexpr std::array<std::string_view, 7> labels = {"cuda", "cu",   "cpp", "c++",
-                                                             "c",    "CUDA", "C++"};
+bool is_code_label(std::string_view label) {
+  static constexpr std::array<std::string_view, 10> labels = {
+      "cuda", "cu", "cpp", "c++", "c", "CUDA", "C++", "python", "py", "triton"};
   for (const std::string_view known : labels)
     if (label == known) return true;
   return false;
@@ -83,16 +83,18 @@ const Block* best_block(const std::vector<Block>& blocks, std::string_view marke
   const Block* labelled = nullptr;
   for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
     if (block->code.find(marker) != std::string_view::npos) return &*block;
-    if (!labelled && is_cuda_label(block->label)) labelled = &*block;
+    if (!labelled && is_code_label(block->label)) labelled = &*block;
   }
   if (labelled) return labelled;
   return blocks.empty() ? nullptr : &blocks.back();
 }
 
 bool looks_like_code(std::string_view text) {
-  static constexpr std::array<std::string_view, 12> starts = {
-      "#",      "//",     "/*",        "extern", "template",  "__global__",
-      "using ", "static", "namespace", "struct", "constexpr", "__device__"};
+  static constexpr std::array<std::string_view, 17> starts = {
+      "#",           "//",         "/*",     "extern",       "template",
+      "__global__",  "using ",     "static", "namespace",    "struct",
+      "constexpr",   "__device__", "@",      "import torch", "import triton",
+      "from triton", "from torch"};
   const std::string_view head = trimmed(text);
   for (const std::string_view start : starts)
     if (head.starts_with(start)) return true;
@@ -110,14 +112,14 @@ Extraction extract_code(std::string_view answer, std::string_view marker) {
   const std::vector<Block> blocks = fenced_blocks(text);
   if (const Block* block = best_block(blocks, marker)) {
     if (trimmed(block->code).empty())
-      return none("the answer's code block is empty; put the whole .cu file into it");
+      return none("the answer's code block is empty; put the whole file into it");
     return take(block->code, block->terminated ? "fenced_block" : "unterminated_block");
   }
   if (text.find(marker) != std::string_view::npos && looks_like_code(text))
     return take(text, "whole_answer");
   return none(
-      "the answer has no fenced code block and is not code itself; put the whole .cu file into "
-      "one block fenced with ```cuda");
+      "the answer has no fenced code block and is not code itself; put the whole file into one "
+      "block fenced with ```cuda or ```python");
 }
 
 }  // namespace assay

@@ -16,9 +16,10 @@ struct Extraction {
 };
 
 /// The rule: text between <think> or <thinking> tags is ignored. Of the fenced blocks, the last one
-/// that contains `marker` ("solve") is taken, else the last one labelled cuda, cu, cpp, c++ or c,
-/// else the last one. An answer without fences is taken whole when it contains `marker` and looks
-/// like code (starts with #, //, /* or a declaration), otherwise there is no code.
+/// that contains `marker` ("solve") is taken, else the last one labelled cuda, cu, cpp, c++, c,
+/// python, py or triton, else the last one. An answer without fences is taken whole when it
+/// contains `marker` and looks like code (starts with #, //, /*, @, an import or a declaration),
+/// otherwise there is no code.
 Extraction extract_code(std::string_view answer, std::string_view marker = "solve");
 
 }  // namespace assay

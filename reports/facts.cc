@@ -1,5 +1,7 @@
 #include "reports/facts.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "reports/statement.h"
@@ -17,7 +19,7 @@ std::string options_text(const EvaluateOptions& options) {
   return json.dump();
 }
 
-std::string facts_json(const Evaluator& evaluator) {
+nlohmann::json isolation_json() {
   const sandbox::Isolation& isolation = sandbox::isolation();
   nlohmann::json degraded = nlohmann::json::array();
   for (const sandbox::Degradation& degradation : isolation.degraded)
@@ -25,15 +27,15 @@ std::string facts_json(const Evaluator& evaluator) {
                         {"wanted", degradation.wanted},
                         {"got", degradation.got},
                         {"reason", degradation.reason}});
+  return {{"tier", isolation.tier},       {"landlock_abi", isolation.landlock_abi},
+          {"seccomp", isolation.seccomp}, {"namespaces", isolation.namespaces},
+          {"cgroup", isolation.cgroup},   {"degraded", degraded}};
+}
+
+std::string facts_json(const Evaluator& evaluator) {
   return nlohmann::json{{"device", evaluator.device()},
                         {"toolchain", evaluator.toolchain()},
-                        {"isolation",
-                         {{"tier", isolation.tier},
-                          {"landlock_abi", isolation.landlock_abi},
-                          {"seccomp", isolation.seccomp},
-                          {"namespaces", isolation.namespaces},
-                          {"cgroup", isolation.cgroup},
-                          {"degraded", degraded}}}}
+                        {"isolation", isolation_json()}}
       .dump();
 }
 
@@ -66,6 +68,37 @@ Result<std::vector<TensorComparison>> comparisons(const Store& store, int64_t ev
 }
 
 }  // namespace
+
+Result<nlohmann::json> isolation_of(const Store& store, int64_t evaluation_id) {
+  const std::lock_guard lock(store.connection_mutex());
+  Statement query(store.connection(),
+                  "SELECT json FROM facts JOIN evaluations ON facts.digest = facts_digest"
+                  " WHERE evaluations.id = ?");
+  query << evaluation_id;
+  nlohmann::json facts;
+  if (query.step()) facts = nlohmann::json::parse(query.text(0), nullptr, false);
+  RETURN_IF_ERROR(query.error());
+  return facts.is_object() ? facts.value("isolation", nlohmann::json()) : nlohmann::json();
+}
+
+std::string isolation_text(const nlohmann::json& isolation) {
+  try {
+    const std::string cgroup = isolation.at("cgroup");
+    std::string text = fmt::format(
+        "tier {} ({}), seccomp {}, Landlock ABI {}, cgroup {}", isolation.at("tier").get<int>(),
+        isolation.at("namespaces") ? "namespaces" : "no namespaces",
+        isolation.at("seccomp") ? "on" : "off", isolation.at("landlock_abi").get<int>(),
+        cgroup.empty() ? "none" : cgroup);
+    for (const nlohmann::json& each : isolation.at("degraded"))
+      text +=
+          fmt::format("\n         - {}: wanted {}, got {}: {}",
+                      each.at("property").get<std::string>(), each.at("wanted").get<std::string>(),
+                      each.at("got").get<std::string>(), each.at("reason").get<std::string>());
+    return text;
+  } catch (const nlohmann::json::exception&) {
+    return "unknown";
+  }
+}
 
 Result<Evaluation> read_evaluation(const Store& store, const EvaluationSummary& summary) {
   Evaluation evaluation;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "reports/facts.h"
 #include "reports/scores.h"
 #include "reports/table.h"
 
@@ -78,6 +79,7 @@ Result<nlohmann::json> result_json(const Store& store, const EvaluationSummary& 
                          {"code_digest", row.source_digest},
                          {"evaluation_id", row.id},
                          {"run", store.folder().string()}};
+  ASSIGN_OR_RETURN(json["isolation"], isolation_of(store, row.id));
   ASSIGN_OR_RETURN(const auto cases, store.cases(row.id));
   json["cases"] = nlohmann::json::array();
   for (const CaseSummary& result : cases)

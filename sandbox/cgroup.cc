@@ -5,7 +5,9 @@
 #include <linux/magic.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -245,6 +247,9 @@ Descriptor open_entry(const CgroupLeaf& leaf) {
   return Descriptor(open((leaf / "cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
 }
 
+/// The filter of a container may hide clone3, whose flags it cannot see.
+bool has_clone3() { return syscall(SYS_clone3, nullptr, 0) >= 0 || errno != ENOSYS; }
+
 /// An eventfd that v1 signals when the group of `leaf` runs out of memory.
 Descriptor watch_memory(const CgroupLeaf& leaf) {
   Descriptor event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -280,8 +285,12 @@ Result<Cgroup> Cgroup::create(const CgroupMeans& means, const Limits& limits) {
   if (!means.v2.empty()) {
     ASSIGN_OR_RETURN(group.v2_, make_leaf(means.v2));
     group.v2_controls_ = means.v2_controls;
-    group.v2_folder_ =
-        Descriptor(open(group.v2_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (has_clone3()) {
+      group.v2_folder_ =
+          Descriptor(open(group.v2_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    } else {
+      group.v2_entry_ = open_entry(group.v2_);
+    }
     if (means.v2_controls) {
       RETURN_IF_ERROR(set(group.v2_, "memory.max", memory));
       RETURN_IF_ERROR(set(group.v2_, "memory.oom.group", "1"));
@@ -318,7 +327,7 @@ CgroupLeaf::~CgroupLeaf() {
 
 std::vector<int> Cgroup::entries() const {
   std::vector<int> entries;
-  for (const Descriptor* entry : {&memory_entry_, &pids_entry_, &cpu_entry_})
+  for (const Descriptor* entry : {&v2_entry_, &memory_entry_, &pids_entry_, &cpu_entry_})
     if (*entry) entries.push_back(entry->get());
   return entries;
 }

@@ -60,9 +60,9 @@ class Cgroup {
   /// Without any usable mechanism the result is an empty group that limits nothing.
   static Result<Cgroup> create(const CgroupMeans& means, const Limits& limits);
 
-  /// A descriptor for CLONE_INTO_CGROUP; -1: none.
+  /// A descriptor for CLONE_INTO_CGROUP; -1: none, or clone3 is not to be had.
   int folder() const { return v2_folder_.get(); }
-  /// Writing "0" to each of these moves the writer into the v1 groups.
+  /// Writing "0" to each of these moves the writer into the groups that the clone did not enter.
   std::vector<int> entries() const;
   /// Becomes readable when the v1 memory limit was hit; -1: none.
   int memory_event() const { return memory_event_.get(); }
@@ -86,6 +86,7 @@ class Cgroup {
   CgroupLeaf cpu_;
   bool v2_controls_ = false;
   Descriptor v2_folder_;
+  Descriptor v2_entry_;
   Descriptor memory_entry_;
   Descriptor pids_entry_;
   Descriptor cpu_entry_;

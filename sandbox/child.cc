@@ -20,12 +20,10 @@
 #include <cstring>
 
 #include "sandbox/landlock.h"
+#include "sandbox/self_test.h"
 
 namespace assay::sandbox {
 namespace {
-
-/// kWorkFolder, relative to the root.
-const char* work_folder() { return kWorkFolder + 1; }
 
 bool write_all(int file, const char* bytes, size_t count) {
   while (count > 0) {
@@ -192,15 +190,15 @@ bool carry_out(int root, Step& step) {
   return false;
 }
 
-void write_inputs(const Launch& launch) {
-  const int folder = open(work_folder(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+void write_inputs(const Launch& launch, const char* path) {
+  const int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   for (size_t i = 0; i < launch.inputs.size(); ++i) {
     const InputFile& input = launch.inputs[i];
     const int file = openat(folder, input.name.c_str(),
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (file < 0 || !write_all(file, input.content.data(), input.content.size()) ||
-        fchown(file, launch.uid, launch.gid) != 0 ||
-        fchmod(file, input.executable ? 0755 : 0644) != 0)
+        fchmod(file, input.executable ? 0755 : 0644) != 0 ||
+        fchown(file, launch.uid, launch.gid) != 0)
       fail(launch, Stage::input, errno, static_cast<int>(i));
     close(file);
   }
@@ -220,7 +218,7 @@ void build_view(Launch& launch) {
   for (size_t i = 0; i < launch.view.size(); ++i)
     if (!carry_out(root, launch.view[i])) fail(launch, Stage::step, errno, static_cast<int>(i));
   close(root);
-  write_inputs(launch);
+  write_inputs(launch, kWorkFolder + 1);  // relative to the root to be
   mount_attr attributes = {};
   attributes.attr_set = MOUNT_ATTR_RDONLY;
   if (syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0 ||
@@ -275,11 +273,13 @@ void apply_filter(const Launch& launch, int handshake) {
   const int listener =
       static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
   if (listener < 0) fail(launch, Stage::filter, errno);
-  // Init takes the listener out of this process, then lets it go on.
+  Message message;
+  message.kind = Message::Kind::filter;
+  send_message(handshake, message, launch.listener ? listener : -1);
+  if (launch.listener) close(listener);
+  // Init has the listener now, and lets this process go on when it is ready itself.
   char go = 0;
-  if (write(handshake, &listener, sizeof(listener)) != sizeof(listener) ||
-      read(handshake, &go, 1) != 1)
-    _exit(127);
+  if (read(handshake, &go, 1) != 1) _exit(127);
 }
 
 [[noreturn]] void program_main(Launch& launch, int handshake) {
@@ -287,14 +287,15 @@ void apply_filter(const Launch& launch, int handshake) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  setsid();
+  setsid();  // and leader of a group, in which it stays without namespaces
   arrange_descriptors(launch, handshake);
   drop_privileges(launch);
+  // Init's end is that of its namespace; without one at least of the program. If init is dead
+  // already, it lets nobody go on.
+  if (!launch.namespaces) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   limit_resources(launch);
   apply_landlock(launch);
-  if (chdir(kWorkFolder) != 0) fail(launch, Stage::step, errno);
-  // Init must be able to take the listener; execve would set this anyway.
-  prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  if (chdir(launch.work_path.c_str()) != 0) fail(launch, Stage::step, errno);
   apply_filter(launch, handshake);
   if (launch.self_test) _exit(self_test());
   execve(launch.arguments[0], launch.arguments.data(), launch.environment.data());
@@ -319,7 +320,7 @@ void drop_privileges(const Launch& launch) {
   }
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   // The raw calls: those of libc would signal threads that this process does not have.
-  if (!launch.user_namespace && syscall(SYS_setgroups, 0, nullptr) != 0)
+  if (launch.own_user && syscall(SYS_setgroups, 0, nullptr) != 0)
     fail(launch, Stage::privileges, errno);
   if (syscall(SYS_setresgid, launch.gid, launch.gid, launch.gid) != 0 ||
       syscall(SYS_setresuid, launch.uid, launch.uid, launch.uid) != 0)
@@ -338,9 +339,15 @@ void child_main(Launch& launch) {
   enter_cgroups(launch);
   if (launch.user_namespace) map_user(launch);
   const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  build_view(launch);
-  constexpr char kName[] = "assay";
-  if (sethostname(kName, sizeof(kName) - 1) != 0) fail(launch, Stage::host_name, errno);
+  if (launch.namespaces) {
+    build_view(launch);
+    constexpr char kName[] = "assay";
+    if (sethostname(kName, sizeof(kName) - 1) != 0) fail(launch, Stage::host_name, errno);
+  } else {
+    write_inputs(launch, launch.work_path.c_str());
+    // Orphans of the program become init's children, to be reaped and counted.
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) fail(launch, Stage::init, errno);
+  }
 
   Child child;
   sigset_t signals;
@@ -353,8 +360,7 @@ void child_main(Launch& launch) {
     fail(launch, Stage::init, errno);
   // When memory runs out the program goes first, init last.
   if (write(score, "1000", 4) < 0) errno = 0;
-  child.process = static_cast<int>(
-      syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, nullptr, &child.pidfd, nullptr, nullptr));
+  child.process = static_cast<int>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
   if (child.process < 0) fail(launch, Stage::fork, errno);
   if (child.process == 0) {
     close(handshake[0]);
@@ -365,19 +371,6 @@ void child_main(Launch& launch) {
   close(handshake[1]);
   child.handshake = handshake[0];
   init_main(launch, child);
-}
-
-int self_test() {
-  int possible = 0;
-  const auto note = [&](int bit, bool worked) { possible |= worked ? 1 << bit : 0; };
-  note(0, open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0);
-  note(1, open("/root", O_RDONLY | O_CLOEXEC) >= 0);
-  note(2, mkdir("/assay", 0755) == 0);
-  note(3, open("/usr/assay", O_WRONLY | O_CREAT | O_CLOEXEC, 0644) >= 0);
-  note(4, geteuid() == 0 || setuid(0) == 0);
-  note(5, getpid() == 1);
-  note(6, open("assay", O_WRONLY | O_CREAT | O_CLOEXEC, 0644) < 0);
-  return possible;
 }
 
 }  // namespace assay::sandbox

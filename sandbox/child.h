@@ -18,16 +18,12 @@ void drop_privileges(const Launch& launch);
 
 /// What init keeps of the program it forked.
 struct Child {
-  int process = -1;  // pid, as init numbers it
-  int pidfd = -1;
+  int process = -1;    // pid, as init numbers it
   int handshake = -1;  // closed on the other side when the program has started
   int signals = -1;    // a signalfd of SIGCHLD
 };
 
 /// The life of init (init.cc). Never returns.
 [[noreturn]] void init_main(const Launch& launch, Child child);
-
-/// Tries from inside what must not be possible. Returns the bits of what was (self-test).
-int self_test();
 
 }  // namespace assay::sandbox

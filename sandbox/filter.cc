@@ -39,14 +39,13 @@ namespace {
 
 constexpr const char* kCommon[] = {
     // files
-    "access", "chdir", "chmod", "close", "close_range", "copy_file_range", "creat", "dup", "dup2",
-    "dup3", "faccessat", "faccessat2", "fadvise64", "fallocate", "fchdir", "fchmod", "fchmodat",
-    "fdatasync", "fstat", "fstatfs", "fsync", "ftruncate", "getcwd", "getdents", "getdents64",
-    "link", "linkat", "lseek", "lstat", "mkdir", "mkdirat", "newfstatat", "open", "openat",
-    "openat2", "pipe", "pipe2", "pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2",
-    "read", "readlink", "readlinkat", "readv", "rename", "renameat", "renameat2", "rmdir",
-    "sendfile", "stat", "statfs", "statx", "symlink", "symlinkat", "truncate", "umask", "unlink",
-    "unlinkat", "utime", "utimensat", "utimes", "write", "writev",
+    "access", "chdir", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3",
+    "faccessat", "faccessat2", "fadvise64", "fallocate", "fchdir", "fdatasync", "fstat", "fstatfs",
+    "fsync", "ftruncate", "getcwd", "getdents", "getdents64", "link", "linkat", "lseek", "lstat",
+    "mkdir", "mkdirat", "newfstatat", "open", "openat", "openat2", "pipe", "pipe2", "pread64",
+    "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2", "read", "readlink", "readlinkat",
+    "readv", "rename", "renameat", "renameat2", "rmdir", "sendfile", "stat", "statfs", "statx",
+    "symlink", "symlinkat", "truncate", "umask", "unlink", "unlinkat", "write", "writev",
     // memory
     "brk", "madvise", "membarrier", "mincore", "mmap", "mprotect", "mremap", "msync", "munmap",
     // waiting; sockets only as inherited descriptors
@@ -64,11 +63,16 @@ constexpr const char* kCommon[] = {
     "getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid",
     "restart_syscall", "rseq", "sched_get_priority_max", "sched_get_priority_min",
     "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_yield", "set_robust_list",
-    "set_tid_address", "setgid", "setpgid", "setresgid", "setresuid", "setrlimit", "setsid",
-    "setuid", "sysinfo", "uname", "wait4", "waitid",
+    "set_tid_address", "setgid", "setresgid", "setresuid", "setrlimit", "setuid", "sysinfo",
+    "uname", "wait4", "waitid",
     // signals
     "pause", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn", "rt_sigsuspend",
     "rt_sigtimedwait", "sigaltstack"};
+
+/// Without namespaces these reach what is not the run's: files whose owner the program's user is
+/// (Landlock does not cover attributes), and out of the process group by which a run is ended.
+constexpr const char* kNeedNamespaces[] = {"chmod",  "fchmod", "fchmodat",  "setpgid",
+                                           "setsid", "utime",  "utimensat", "utimes"};
 
 /// Calls that send a signal, and which argument is its number.
 constexpr std::pair<const char*, unsigned> kSignalling[] = {
@@ -76,30 +80,13 @@ constexpr std::pair<const char*, unsigned> kSignalling[] = {
 
 constexpr const char* kProcesses[] = {"fork", "vfork", "execve"};
 
-constexpr const char* kPython[] = {"execveat",   "memfd_create",   "mlock",
-                                   "munlock",    "sched_setparam", "sched_setscheduler",
-                                   "socketpair", "get_mempolicy"};
+constexpr const char* kPython[] = {"execveat", "memfd_create", "mlock",
+                                   "munlock",  "socketpair",   "get_mempolicy"};
 
-constexpr const char* kGpuRunner[] = {"accept",
-                                      "accept4",
-                                      "bind",
-                                      "connect",
-                                      "listen",
-                                      "setsockopt",
-                                      "get_mempolicy",
-                                      "ioctl",
-                                      "mbind",
-                                      "memfd_create",
-                                      "mlock",
-                                      "mlock2",
-                                      "mlockall",
-                                      "munlock",
-                                      "munlockall",
-                                      "sched_setparam",
-                                      "sched_setscheduler",
-                                      "setpriority",
-                                      "set_mempolicy",
-                                      "socketpair"};
+constexpr const char* kGpuRunner[] = {
+    "accept",        "accept4", "bind",       "connect",       "listen",    "setsockopt",
+    "get_mempolicy", "ioctl",   "mbind",      "memfd_create",  "mlock",     "mlock2",
+    "mlockall",      "munlock", "munlockall", "set_mempolicy", "socketpair"};
 
 constexpr const char* kForbidden[] = {
     // other processes
@@ -130,6 +117,15 @@ constexpr uint64_t kInt = 0xffffffff;
 // CLONE_NEWTIME is 0x80; in clone() that bit belongs to the exit signal and is never valid there.
 constexpr uint64_t kNewNamespaces = CLONE_NEWTIME | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
                                     CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+
+/// What a filter is for.
+struct Purpose {
+  Policy policy;
+  bool listener;
+  bool namespaces;
+
+  auto operator<=>(const Purpose&) const = default;
+};
 
 /// A filter under construction. The first failure is kept.
 class Builder {
@@ -200,7 +196,7 @@ void add_arguments_common(Builder& builder) {
   for (const uint64_t command : {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC})
     builder.rule_if(SCMP_ACT_ALLOW, "fcntl", 1, command);
   for (const uint64_t option : {PR_SET_NAME, PR_GET_NAME, PR_CAPBSET_READ, PR_GET_DUMPABLE,
-                                PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_NO_NEW_PRIVS})
+                                PR_GET_PDEATHSIG, PR_GET_NO_NEW_PRIVS})
     builder.rule_if(SCMP_ACT_ALLOW, "prctl", 0, option);
   // Only its own limits and affinity: pid 1 of the run has the same user.
   builder.rule_if(SCMP_ACT_ALLOW, "prlimit64", 0, 0);
@@ -240,14 +236,35 @@ void add_signals(Builder& builder, bool kill_too) {
   }
 }
 
+void add_scheduling(Builder& builder, bool namespaces) {
+  for (const char* call : {"sched_setparam", "sched_setscheduler"}) {
+    if (namespaces) {
+      builder.rule(SCMP_ACT_ALLOW, call);
+    } else {
+      builder.rule_if(SCMP_ACT_ALLOW, call, 0, 0);  // of the calling thread alone
+    }
+  }
+}
+
+/// Families of sockets: AF_UNIX stays within the run's own view and network; without these it is
+/// refused like all others.
+void add_sockets(Builder& builder, uint32_t on_unix, uint32_t on_network) {
+  builder.rule_if(on_unix, "socket", 0, AF_UNIX);
+  for (const uint64_t family : kNetworkFamilies) builder.rule_if(on_network, "socket", 0, family);
+}
+
+void add_what_needs_namespaces(Builder& builder, bool namespaces) {
+  builder.rules(namespaces ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM), kNeedNamespaces);
+  // By it the program dies with init.
+  if (namespaces) builder.rule_if(SCMP_ACT_ALLOW, "prctl", 0, PR_SET_PDEATHSIG);
+}
+
 void add_compiler(Builder& builder) {
   builder.rules(SCMP_ACT_ALLOW, kProcesses);
   add_clone(builder, true, 0);
   add_terminal_ioctls(builder);
   // libc looks for a name service over AF_UNIX; every other family is an attempt at a network.
-  builder.rule_if(SCMP_ACT_ERRNO(EACCES), "socket", 0, AF_UNIX);
-  for (const uint64_t family : kNetworkFamilies)
-    builder.rule_if(builder.forbid(), "socket", 0, family);
+  add_sockets(builder, SCMP_ACT_ERRNO(EACCES), builder.forbid());
 }
 
 void add_recorder(Builder& builder, bool listener) {
@@ -260,32 +277,37 @@ void add_recorder(Builder& builder, bool listener) {
   add_terminal_ioctls(builder);
 }
 
-void add_python(Builder& builder) {
+void add_python(Builder& builder, bool namespaces) {
   builder.rules(SCMP_ACT_ALLOW, kProcesses);
   builder.rules(SCMP_ACT_ALLOW, kPython);
   builder.rule(SCMP_ACT_ERRNO(EACCES), "socket");
+  add_scheduling(builder, namespaces);
   add_clone(builder, true, 0);
   add_terminal_ioctls(builder);
 }
 
-void add_gpu_runner(Builder& builder, bool listener) {
+void add_gpu_runner(Builder& builder, bool listener, bool namespaces) {
   builder.rule(listener ? builder.forbid() : SCMP_ACT_ALLOW, "execve");
   // The driver library tries to run a helper that makes device nodes: let that fail.
   builder.rules(SCMP_ACT_ERRNO(EPERM), kProcessCreation);
   // It listens on an abstract AF_UNIX address, which its network namespace keeps to itself.
-  builder.rule_if(SCMP_ACT_ALLOW, "socket", 0, AF_UNIX);
-  for (const uint64_t family : kNetworkFamilies)
-    builder.rule_if(SCMP_ACT_ERRNO(EACCES), "socket", 0, family);
+  add_sockets(builder, namespaces ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EACCES),
+              SCMP_ACT_ERRNO(EACCES));
   builder.rules(SCMP_ACT_ALLOW, kGpuRunner);
+  add_scheduling(builder, namespaces);
+  // Its second argument names the process, user or group.
+  if (namespaces) builder.rule(SCMP_ACT_ALLOW, "setpriority");
   add_clone(builder, false, SCMP_ACT_ERRNO(EPERM));
 }
 
-Result<std::vector<sock_filter>> build(Policy policy, bool listener) {
+Result<std::vector<sock_filter>> build(const Purpose& purpose) {
+  const auto& [policy, listener, namespaces] = purpose;
   Builder builder(listener);
   builder.rules(SCMP_ACT_ALLOW, kCommon);
   builder.rules(builder.forbid(), kForbidden);
   builder.rules(SCMP_ACT_ERRNO(EOPNOTSUPP), kAttributes);
   add_arguments_common(builder);
+  add_what_needs_namespaces(builder, namespaces);
   add_signals(builder, sends_kill(policy));
   switch (policy) {
     case Policy::compiler:
@@ -295,10 +317,10 @@ Result<std::vector<sock_filter>> build(Policy policy, bool listener) {
       add_recorder(builder, listener);
       break;
     case Policy::python:
-      add_python(builder);
+      add_python(builder, namespaces);
       break;
     case Policy::gpu_runner:
-      add_gpu_runner(builder, listener);
+      add_gpu_runner(builder, listener, namespaces);
       break;
   }
   return builder.finish();
@@ -306,14 +328,15 @@ Result<std::vector<sock_filter>> build(Policy policy, bool listener) {
 
 }  // namespace
 
-Result<const std::vector<sock_filter>*> policy_filter(Policy policy, bool listener) {
+Result<const std::vector<sock_filter>*> policy_filter(Policy policy, bool listener,
+                                                      bool namespaces) {
   static std::mutex mutex;
-  static std::map<std::pair<Policy, bool>, std::vector<sock_filter>> built;
+  static std::map<Purpose, std::vector<sock_filter>> built;
   const std::lock_guard lock(mutex);
-  const auto key = std::pair(policy, listener);
-  if (const auto found = built.find(key); found != built.end()) return &found->second;
-  ASSIGN_OR_RETURN(std::vector<sock_filter> program, build(policy, listener));
-  return &built.emplace(key, std::move(program)).first->second;
+  const Purpose purpose = {policy, listener, namespaces};
+  if (const auto found = built.find(purpose); found != built.end()) return &found->second;
+  ASSIGN_OR_RETURN(std::vector<sock_filter> program, build(purpose));
+  return &built.emplace(purpose, std::move(program)).first->second;
 }
 
 bool executes_once(Policy policy) {

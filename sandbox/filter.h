@@ -13,8 +13,10 @@
 namespace assay::sandbox {
 
 /// The filter of a policy. With `listener`, forbidden calls are reported to a listener (init),
-/// which names the call and ends the run; without, the kernel kills the caller.
-Result<const std::vector<sock_filter>*> policy_filter(Policy policy, bool listener);
+/// which names the call and ends the run; without, the kernel kills the caller. Without
+/// `namespaces` it also refuses what only they keep within the run.
+Result<const std::vector<sock_filter>*> policy_filter(Policy policy, bool listener,
+                                                      bool namespaces);
 
 /// Whether the policy's program may execute no second program: with a listener, its first execve
 /// is let through by init and every later one is a violation.

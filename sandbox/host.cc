@@ -5,6 +5,7 @@
 
 #include "sandbox/landlock.h"
 #include "sandbox/run.h"
+#include "sandbox/self_test.h"
 
 namespace assay::sandbox {
 namespace {
@@ -23,22 +24,66 @@ Result<void> try_means(const Means& means, Policy policy) {
     return Error{ErrorKind::sandbox, "the self-test did not run: " + outcome.explanation};
   if (outcome.code != 0)
     return Error{ErrorKind::sandbox,
-                 fmt::format("the self-test could do what it must not (bits {:#x})", outcome.code)};
+                 fmt::format("the self-test could {}", self_test_attempt(outcome.code))};
   return {};
 }
 
-/// Finds the strongest combination of namespaces and listener that works here.
-void find_namespaces(Means& means, std::string& why) {
+/// The oldest Landlock that holds programs on its own: below it a hidden file can be emptied.
+constexpr int kLandlockAlone = 3;
+
+/// Finds the strongest combination of namespaces and listener that works here. `why` tells what
+/// stood in the way of a stronger one.
+void find_means(Means& means, std::string& why) {
+  const auto works = [&](bool namespaces, bool user_namespace, bool listener) {
+    means.namespaces = namespaces;
+    means.user_namespace = user_namespace;
+    means.listener = listener;
+    const Result<void> tried = try_means(means, Policy::python);
+    means.usable = tried.ok();
+    if (!tried.ok() && why.empty()) why = tried.error().message;
+    return means.usable;
+  };
   for (const bool listener : {true, false}) {
-    for (const bool user_namespace : {false, true}) {
-      if (!user_namespace && geteuid() != 0) continue;
-      means.listener = listener;
-      means.user_namespace = user_namespace;
-      const Result<void> tried = try_means(means, Policy::python);
-      means.namespaces = tried.ok();
-      if (means.namespaces) return;
-      if (why.empty()) why = tried.error().message;
-    }
+    if (geteuid() == 0 && works(true, false, listener)) return;
+    if (works(true, true, listener)) return;
+  }
+  if (means.landlock_abi < kLandlockAlone) return;
+  for (const bool listener : {true, false})
+    if (works(false, false, listener)) return;
+}
+
+int tier(const Means& means) {
+  if (!means.usable) return 4;
+  if (!means.namespaces) return 3;
+  return means.user_namespace ? 2 : 1;
+}
+
+/// What Landlock, the filter and resource limits cannot do in place of namespaces.
+void describe_tier_3(Means& means, const std::string& why) {
+  const auto lacks = [&](const char* property, const char* wanted, const char* got,
+                         const char* reason) {
+    means.isolation.degraded.push_back({property, wanted, got, reason});
+  };
+  means.isolation.degraded.push_back(
+      {"namespaces", "all", "none: Landlock, the system call filter and resource limits alone",
+       why});
+  lacks("file view", "a root folder of its own",
+        "other files cannot be opened, but their names, sizes and times can be asked for",
+        "Landlock does not cover stat");
+  lacks("work folder", "a tmpfs of a fixed size", "a folder of the disk, measured by polling",
+        "nothing can be mounted");
+  lacks("private /dev/shm", "for Python and device runners", "none", "nothing can be mounted");
+  lacks("nothing survives", "a process namespace that ends with its init",
+        "a process group that init and assay both end",
+        "what is left survives if both are killed at the same time");
+  if (!means.own_user()) {
+    lacks("user id", "one of its own for each run", "the caller's", "assay does not run as root");
+    if (means.landlock_abi < 6)
+      lacks("signals", "to the program's own processes", "to all processes of the caller",
+            "Landlock scopes them from ABI 6 on");
+    if (!means.cgroups.limits_pids())
+      lacks("process limit", "of each run", "shared by all programs of the caller",
+            "RLIMIT_NPROC counts the user's processes");
   }
 }
 
@@ -49,14 +94,18 @@ void describe(Means& means, const std::string& why) {
     isolation.degraded.push_back({property, wanted, got, reason});
   };
   isolation.namespaces = means.namespaces;
-  isolation.seccomp = means.namespaces;
+  isolation.seccomp = means.usable;
   isolation.landlock_abi = means.landlock_abi;
-  isolation.tier = !means.namespaces ? 4 : means.user_namespace ? 2 : 1;
+  isolation.tier = tier(means);
   isolation.cgroup = means.cgroups.v2_controls ? "v2" : means.cgroups.limits_memory() ? "v1" : "";
-  if (!means.namespaces) {
+  if (!means.usable) {
     lacks("namespaces", "all", "none: programs are refused", why);
+    if (means.landlock_abi < kLandlockAlone)
+      lacks("Landlock", fmt::format("ABI {} or newer", kLandlockAlone).c_str(),
+            "none, or an older one", "without namespaces it would have to hold programs alone");
     return;
   }
+  if (!means.namespaces) describe_tier_3(means, why);
   if (means.user_namespace)
     lacks("user id", "one of its own for each run", "the caller's, in a user namespace",
           why.empty() ? "assay does not run as root" : why);
@@ -83,8 +132,8 @@ Means probe() {
   std::string why;
   means.landlock_abi = landlock_abi();
   means.cgroups = probe_cgroups();
-  find_namespaces(means, why);
-  if (means.namespaces) {
+  find_means(means, why);
+  if (means.usable) {
     means.processes = true;
     means.processes = try_means(means, Policy::gpu_runner).ok();
   }
@@ -101,13 +150,21 @@ const Means& means() {
 
 const Isolation& isolation() { return means().isolation; }
 
+Error refusal() {
+  return Error{ErrorKind::sandbox, fmt::format("programs cannot be sandboxed on this host: {}",
+                                               isolation().degraded.front().reason)};
+}
+
 Result<void> require(Requirement requirement) {
   const Isolation& found = isolation();
+  if (!means().usable) return refusal();
   if (requirement == Requirement::none) return {};
-  if (!found.namespaces)
+  if (requirement == Requirement::namespaces && !found.namespaces)
     return Error{ErrorKind::sandbox,
-                 fmt::format("programs cannot be sandboxed on this host: {}",
-                             found.degraded.empty() ? "" : found.degraded.front().reason)};
+                 fmt::format("no namespaces can be made on this host ({}); assay doctor says what "
+                             "Landlock and the system call filter hold without them, and "
+                             "--require-sandbox none accepts that",
+                             found.degraded.front().reason)};
   if (requirement == Requirement::namespaces || found.degraded.empty()) return {};
   std::string missing;
   for (const Degradation& each : found.degraded)

@@ -1,6 +1,10 @@
 // Init, pid 1 of a run: forwards how the program ended, ends what it left behind, and hands out the
 // files that were asked for. It is ours but has no privilege; the program cannot signal it (pid 1
 // takes no signal from its own namespace) nor trace it (not dumpable, and the filter forbids it).
+//
+// Without namespaces it is an ordinary process: Landlock keeps signals from it, it is the parent of
+// the program's orphans, and it ends them all by their process group, which the filter lets nobody
+// leave.
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
@@ -43,15 +47,22 @@ struct State {
   int64_t ended_us = 0;
 };
 
-/// Takes the filter's listener out of the program, which waits with its execve until then.
-void take_listener(const Launch& launch, Child& child, State& state) {
-  int number = -1;
-  if (read(child.handshake, &number, sizeof(number)) != sizeof(number)) return;  // it failed
-  if (launch.listener) {
-    state.listener = static_cast<int>(syscall(SYS_pidfd_getfd, child.pidfd, number, 0));
-    if (state.listener < 0) fail(launch, Stage::listener, errno);
+/// Takes the filter's listener from the program, which waits with its execve until it may go on.
+void take_listener(const Launch& launch, const Child& child, State& state) {
+  pollfd event = {child.handshake, POLLIN, 0};
+  while (poll(&event, 1, -1) < 0 && errno == EINTR) {
   }
+  Message message;
+  Descriptor listener;
+  if (!receive_message(child.handshake, message, listener)) return;  // it failed, and said so
+  if (launch.listener && !listener) fail(launch, Stage::listener, EBADF);
+  state.listener = listener.release();
   state.began_us = now_us();
+}
+
+/// SIGKILL for the program and all that it started.
+void kill_all(const Launch& launch, const Child& child) {
+  kill(launch.namespaces ? -1 : -child.process, SIGKILL);
 }
 
 /// Closes what only the program needs, so that its peers see it go.
@@ -62,7 +73,13 @@ void close_programs_descriptors(const Launch& launch) {
   for (const int descriptor : launch.descriptors) close(descriptor);
 }
 
-void let_go(const Child& child) {
+void let_go(const Launch& launch, const Child& child) {
+  if (!launch.namespaces) {
+    Message message;
+    message.kind = Message::Kind::group;
+    message.number = child.process;
+    send_message(launch.control, message);
+  }
   const char go = 1;
   if (write(child.handshake, &go, 1) != 1) errno = 0;  // it died: the wait will tell
 }
@@ -112,6 +129,16 @@ void drain(int signals) {
   }
 }
 
+/// The supervisor is gone, and takes the run with it.
+[[noreturn]] void end_alone(const Launch& launch, const Child& child, State& state) {
+  if (!launch.namespaces) {
+    kill_all(launch, child);
+    reap(child, state, true);
+    remove_work_folder(launch.work_path.c_str());
+  }
+  _exit(125);
+}
+
 /// Until the program has ended, or did what its policy forbids.
 void watch(const Launch& launch, Child& child, State& state) {
   while (!state.exited && !state.violated) {
@@ -120,7 +147,7 @@ void watch(const Launch& launch, Child& child, State& state) {
                        {state.listener, POLLIN, 0},
                        {child.handshake, POLLIN, 0}};
     if (poll(events, 4, -1) < 0 && errno != EINTR) _exit(125);
-    if (events[0].revents != 0) _exit(125);  // the supervisor is gone, and takes the run with it
+    if (events[0].revents != 0) end_alone(launch, child, state);
     if ((events[2].revents & POLLIN) != 0) {
       answer(launch, state);
     } else if (events[2].revents != 0) {  // nobody is left under the filter
@@ -187,12 +214,12 @@ void init_main(const Launch& launch, Child child) {
   drop_privileges(launch);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   prctl(PR_SET_NAME, "assay-init", 0, 0, 0);
-  state.work = open(kWorkFolder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  state.work = open(launch.work_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   close_programs_descriptors(launch);
-  let_go(child);
+  let_go(launch, child);
 
   watch(launch, child, state);
-  kill(-1, SIGKILL);
+  kill_all(launch, child);
   reap(child, state, true);
   if (!state.violated) hand_out(launch, state.work);
   report(launch, state);

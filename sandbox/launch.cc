@@ -8,6 +8,7 @@
 
 #include "sandbox/filter.h"
 #include "sandbox/owner_map.h"
+#include "sandbox/process_tree.h"
 
 namespace assay::sandbox {
 namespace {
@@ -62,19 +63,42 @@ void set_program(Launch& launch, const Command& command) {
 }
 
 void set_user(Launch& launch, const Means& means) {
+  launch.namespaces = means.namespaces;
   launch.user_namespace = means.user_namespace;
-  if (!means.user_namespace) {
+  launch.own_user = means.own_user();
+  if (launch.own_user) {
     launch.uid = launch.gid = own_user();
-    return;
+  } else if (means.user_namespace) {
+    launch.uid = launch.gid = kMappedUser;
+    launch.uid_map = fmt::format("{} {} 1", kMappedUser, geteuid());
+    launch.gid_map = fmt::format("{} {} 1", kMappedUser, getegid());
+  } else {
+    launch.uid = geteuid();
+    launch.gid = getegid();
   }
-  launch.uid = launch.gid = kMappedUser;
-  launch.uid_map = fmt::format("{} {} 1", kMappedUser, geteuid());
-  launch.gid_map = fmt::format("{} {} 1", kMappedUser, getegid());
+}
+
+Result<void> set_view(Launch& launch, const Command& command, const Limits& limits, Policy policy,
+                      const Means& means) {
+  launch.work_path = kWorkFolder;
+  Viewer viewer = {launch.uid, launch.gid, launch.own_user, means.processes, {}};
+  if (!launch.namespaces) {
+    ASSIGN_OR_RETURN(launch.work_folder, WorkFolder::create(launch.uid, launch.gid));
+    launch.work_path = viewer.work_folder = launch.work_folder.path();
+  }
+  ASSIGN_OR_RETURN(launch.view, make_view(policy, command.mounts, limits, viewer));
+  return {};
 }
 
 Result<void> make_owner_maps(Launch& launch) {
   for (Step& step : launch.view) {
     if (!step.private_to_owner) continue;
+    if (!launch.namespaces)
+      return unusable(
+          fmt::format("cannot mount {} into the sandbox: it is private to its owner, "
+                      "and no mount namespace can lend it to the program's user; make "
+                      "it readable (chmod o+r, of folders o+rx)",
+                      step.source));
     ASSIGN_OR_RETURN(Descriptor map,
                      make_owner_map(step.owner, step.group, launch.uid, launch.gid));
     step.owner_map = map.get();
@@ -119,9 +143,12 @@ void set_limits(Launch& launch, const Limits& limits, Policy policy, const Means
   same(RLIMIT_FSIZE, limits.file_bytes);
   same(RLIMIT_NOFILE, own.files);
   same(RLIMIT_STACK, own.stack_bytes);
-  // Exact as well, as the user or its namespace is the run's own, but it does not say when it
+  // Exact as well where the user or its namespace is the run's own, but it does not say when it
   // bites.
-  if (!means.cgroups.limits_pids()) same(RLIMIT_NPROC, limits.processes + 1);
+  if (!means.cgroups.limits_pids())
+    same(RLIMIT_NPROC,
+         limits.processes + 1 +
+             (launch.own_user || launch.user_namespace ? 0 : tasks_of_user(geteuid())));
   same(RLIMIT_MSGQUEUE, 0);
   if (policy != Policy::gpu_runner) {
     same(RLIMIT_MEMLOCK, 64 << 10);
@@ -147,8 +174,7 @@ Result<Launch> prepare_launch(const Command& command, const Limits& limits, Poli
   launch.outputs = command.outputs;
   launch.descriptors = command.descriptors;
   set_user(launch, means);
-  ASSIGN_OR_RETURN(launch.view, make_view(policy, command.mounts, limits, launch.uid, launch.gid,
-                                          !means.user_namespace, means.processes));
+  RETURN_IF_ERROR(set_view(launch, command, limits, policy, means));
   RETURN_IF_ERROR(make_owner_maps(launch));
   set_limits(launch, limits, policy, means);
   launch.file_bytes = limits.file_bytes;
@@ -157,7 +183,7 @@ Result<Launch> prepare_launch(const Command& command, const Limits& limits, Poli
   launch.executes_once = means.listener && executes_once(policy);
   launch.kill_is_foreign = !sends_kill(policy);
   launch.isolation = means.isolation;
-  ASSIGN_OR_RETURN(launch.filter, policy_filter(policy, means.listener));
+  ASSIGN_OR_RETURN(launch.filter, policy_filter(policy, means.listener, means.namespaces));
   return launch;
 }
 

@@ -14,6 +14,7 @@
 #include "sandbox/host.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/view.h"
+#include "sandbox/work_folder.h"
 
 namespace assay::sandbox {
 
@@ -41,12 +42,16 @@ struct Launch {
   std::vector<int> keep;               // all of the above, ascending
 
   // Who it is and what it may do.
+  bool namespaces = true;  // else everything happens in the host's own (tier 3)
   bool user_namespace = false;
-  uid_t uid = 0;  // as seen inside; with a user namespace it is mapped to the caller's
+  bool own_user = false;  // its user outside is not the caller's
+  uid_t uid = 0;          // as seen inside; with a user namespace it is mapped to the caller's
   gid_t gid = 0;
   std::string uid_map;
   std::string gid_map;
   View view;
+  WorkFolder work_folder;  // without namespaces
+  std::string work_path;   // the work folder, as the program sees it
   std::vector<ResourceLimit> limits;
   size_t file_bytes = 0;
   int landlock_abi = 0;

@@ -35,6 +35,8 @@ enum class Stage : int32_t {
 struct Message {
   enum class Kind : int32_t {
     failed,     // the set-up: stage, error, index
+    filter,     // from the program to init: the filter is on, its listener comes with the message
+    group,      // without namespaces: number, the process group that the program cannot leave
     started,    // the program's execve succeeded
     violation,  // forbidden system call: number, architecture
     file,       // a requested output; index, its descriptor comes with the message
@@ -44,8 +46,8 @@ struct Message {
   Stage stage = Stage::init;
   int32_t error = 0;  // errno
   int32_t index = -1;
-  int32_t status = 0;  // raw wait status of the program
-  int32_t number = 0;
+  int32_t status = 0;         // raw wait status of the program
+  int32_t number = 0;         // of the system call, or of the group
   uint32_t architecture = 0;  // AUDIT_ARCH_*
   int64_t wall_us = 0;        // execve to exit
   int64_t cpu_us = 0;         // of all reaped processes
@@ -53,7 +55,7 @@ struct Message {
 };
 
 /// Sends one message, with a descriptor unless it is -1. Async-signal-safe; a closed peer is
-/// ignored.
+/// ignored, and noticed where it ought to answer.
 void send_message(int socket, const Message& message, int descriptor = -1);
 
 /// Takes the next message if there is one; never blocks. False: none (yet, or any more).

@@ -1,8 +1,11 @@
 #include "sandbox/process_tree.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -54,6 +57,18 @@ TreeUsage measure_tree(pid_t root) {
     for (const pid_t child : children_of(processes[i])) processes.push_back(child);
   }
   return usage;
+}
+
+size_t tasks_of_user(uid_t user) {
+  size_t tasks = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    struct stat status = {};
+    if (stat((entry.path() / "task").c_str(), &status) != 0 || status.st_uid != user) continue;
+    // A folder has a link for itself, one in its parent and one for each folder in it.
+    tasks += status.st_nlink - std::min<nlink_t>(status.st_nlink, 2);
+  }
+  return tasks;
 }
 
 }  // namespace assay::sandbox

@@ -16,4 +16,7 @@ struct TreeUsage {
 /// Of all descendants of `root` that exist now. Processes that end meanwhile are left out.
 TreeUsage measure_tree(pid_t root);
 
+/// Threads of all processes of a user: what RLIMIT_NPROC counts.
+size_t tasks_of_user(uid_t user);
+
 }  // namespace assay::sandbox

@@ -20,7 +20,6 @@
 #include <thread>
 
 #include "sandbox/child.h"
-#include "sandbox/filter.h"
 #include "sandbox/process_tree.h"
 
 namespace assay::sandbox {
@@ -30,10 +29,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kSetupTime{20};     // for the child's way to execve
-constexpr seconds kTeardownTime{30};  // from SIGKILL to the end; a driver may hold a process longer
-/// A program that prints this many times what is kept is ended.
-constexpr size_t kDrainFactor = 64;
+constexpr seconds kSetupTime{20};  // for the child's way to execve
+constexpr seconds kReapTime{2};    // for init to bury a process group, before it is killed itself
 constexpr milliseconds kUsagePeriod{20};
 constexpr size_t kDrainFloor = size_t{1} << 20;
 
@@ -152,8 +149,10 @@ Result<void> Run::open_channels(const Command& command, Launch& launch) {
 }
 
 Result<void> Run::clone_child(Launch& launch) {
-  uint64_t flags =
-      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET;
+  uint64_t flags = 0;
+  if (launch.namespaces)
+    flags =
+        CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET;
   if (launch.user_namespace) flags |= CLONE_NEWUSER;
   int pidfd = -1;
   {
@@ -166,7 +165,8 @@ Result<void> Run::clone_child(Launch& launch) {
   polls_memory_ = !group_->limits_memory();
   if (pid_ < 0) {
     gone_ = true;
-    return system_error("cannot clone a process with namespaces of its own");
+    return system_error(launch.namespaces ? "cannot clone a process with namespaces of its own"
+                                          : "cannot clone a process");
   }
   pidfd_ = Descriptor(pidfd);
   return {};
@@ -222,16 +222,21 @@ void Run::step() {
 }
 
 milliseconds Run::until_deadline(Clock::time_point now) {
-  if (cause_ != Cause::none) return ceiling(killed_ + kTeardownTime - now);
+  if (cause_ != Cause::none)
+    return ceiling(killed_ + (awaits_init_ ? kReapTime : kTeardownTime) - now);
   Clock::time_point next = now + std::chrono::hours(24);
   if (!started_) next = std::min(next, began_ + kSetupTime);
   if (limits_.wall.count() > 0) next = std::min(next, began_ + limits_.wall);
-  if (limits_.cpu.count() > 0 || polls_memory_) next = std::min(next, next_usage_check_);
+  if (limits_.cpu.count() > 0 || polls()) next = std::min(next, next_usage_check_);
   return ceiling(next - now);
 }
 
 void Run::check_deadlines(Clock::time_point now) {
   if (cause_ != Cause::none) {
+    if (awaits_init_ && now >= killed_ + kReapTime) {
+      awaits_init_ = false;
+      kill_process(pidfd_.get());
+    }
     if (now < killed_ + kTeardownTime) return;
     stuck_ = true;
     finish();
@@ -239,7 +244,7 @@ void Run::check_deadlines(Clock::time_point now) {
   }
   if (!started_ && now >= began_ + kSetupTime) return end(Cause::wall);
   if (limits_.wall.count() > 0 && now >= began_ + limits_.wall) return end(Cause::wall);
-  if ((limits_.cpu.count() > 0 || polls_memory_) && now >= next_usage_check_) check_usage(now);
+  if ((limits_.cpu.count() > 0 || polls()) && now >= next_usage_check_) check_usage(now);
 }
 
 void Run::check_usage(Clock::time_point now) {
@@ -251,8 +256,11 @@ void Run::check_usage(Clock::time_point now) {
   }
   if (polls_memory_ && peak_bytes_ > limits_.memory_bytes) return end(Cause::memory);
   if (limits_.cpu.count() > 0 && *used >= limits_.cpu) return end(Cause::cpu);
-  next_usage_check_ = now + kUsagePeriod;
-  if (polls_memory_) return;
+  if (launch_.work_folder && launch_.work_folder.exceeds(limits_.work_bytes, kWorkInodes))
+    return end(Cause::disk);
+  // A look may take a while, too: it shall not be all that the supervisor does.
+  next_usage_check_ = now + std::max<Clock::duration>(kUsagePeriod, 10 * (Clock::now() - now));
+  if (polls()) return;
   // No sooner can the limit be reached, with all processors busy.
   const auto left = (limits_.cpu - *used) / std::max(1u, std::thread::hardware_concurrency());
   next_usage_check_ = std::max(next_usage_check_, now + left);
@@ -262,6 +270,12 @@ void Run::end(Cause cause) {
   if (cause_ != Cause::none || gone_) return;
   cause_ = cause;
   killed_ = Clock::now();
+  if (program_group_ > 0) {
+    // Init buries them and goes.
+    awaits_init_ = true;
+    ::kill(-program_group_, SIGKILL);
+    return;
+  }
   // Init's death ends its process namespace; the group only makes it faster.
   kill_process(pidfd_.get());
   group_->kill();
@@ -279,6 +293,11 @@ void Run::take_messages() {
     switch (message.kind) {
       case Message::Kind::failed:
         failed_ = failed_.value_or(message);
+        break;
+      case Message::Kind::filter:
+        break;  // never sent here
+      case Message::Kind::group:
+        program_group_ = message.number;
         break;
       case Message::Kind::started:
         started_ = true;
@@ -335,6 +354,8 @@ void Run::read_stream(Stream& stream) {
 void Run::finish() {
   gone_ = true;
   if (control_) take_messages();
+  // Init ends the group before it reports. Did it die instead?
+  if (program_group_ > 0 && !ended_) ::kill(-program_group_, SIGKILL);
   for (Stream& stream : streams_) {
     if (stream.pipe) read_stream(stream);
     stream.pipe.reset();
@@ -352,6 +373,7 @@ void Run::finish() {
   waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info,
          WEXITED | __WALL | (stuck_ ? WNOHANG : 0));
   group_.reset();
+  launch_.work_folder = {};
 }
 
 Error Run::setup_error(const Message& failure) const {
@@ -372,111 +394,6 @@ Error Run::setup_error(const Message& failure) const {
   }
   return Error{ErrorKind::sandbox, fmt::format("setting up the sandbox failed at {}: {}", what,
                                                strerror(failure.error))};
-}
-
-Outcome Run::outcome() {
-  Outcome outcome;
-  outcome.standard_output = streams_[0].capture.text();
-  outcome.standard_error = streams_[1].capture.text();
-  outcome.output_truncated = streams_[0].capture.truncated() || streams_[1].capture.truncated();
-  outcome.outputs = std::move(outputs_);
-  const auto elapsed = std::chrono::duration_cast<microseconds>(
-      (cause_ == Cause::none ? Clock::now() : killed_) - began_);
-  outcome.wall = ended_ && cause_ == Cause::none ? microseconds(ended_->wall_us) : elapsed;
-  outcome.cpu = cpu_.value_or(microseconds(0));
-  outcome.peak_memory_bytes = peak_bytes_;
-  outcome.tier = launch_.isolation.tier;
-  outcome.degraded = launch_.isolation.degraded;
-  classify(outcome);
-  if (outcome.exit != Exit::exited) outcome.outputs.clear();
-  if (out_of_processes_ && outcome.exit != Exit::pids)
-    outcome.explanation +=
-        fmt::format("; on its way it reached its limit of {} processes", limits_.processes);
-  return outcome;
-}
-
-/// Exactly one reason: what is ours first, then limits, then the program's own end.
-void Run::classify(Outcome& outcome) const {
-  const auto set = [&](Exit exit, std::string explanation) {
-    outcome.exit = exit;
-    outcome.explanation = std::move(explanation);
-  };
-  if (stuck_)
-    return set(
-        Exit::sandbox_failure,
-        fmt::format("the program did not die within {} s of being killed", kTeardownTime.count()));
-  if (violation_) {
-    outcome.system_call = system_call_name(violation_->architecture, violation_->number);
-    const std::string call = outcome.system_call.empty()
-                                 ? fmt::format("number {}", violation_->number)
-                                 : outcome.system_call;
-    return set(Exit::policy_violation,
-               fmt::format("the program made the forbidden system call {}", call));
-  }
-  if (out_of_memory_)
-    return set(Exit::memory, fmt::format("the program needed more than its {} MiB of memory",
-                                         limits_.memory_bytes >> 20));
-  switch (cause_) {
-    case Cause::wall:
-      return set(Exit::timeout, fmt::format("the program ran longer than its limit of {} ms",
-                                            limits_.wall.count()));
-    case Cause::cpu:
-      return set(Exit::timeout,
-                 fmt::format("the program used more than its {} ms of processor time",
-                             limits_.cpu.count()));
-    case Cause::output:
-      return set(Exit::output, fmt::format("the program printed more than {} times the {} bytes "
-                                           "that are kept of its output",
-                                           kDrainFactor, limits_.output_bytes));
-    case Cause::request:
-      outcome.signal = SIGKILL;
-      return set(Exit::signalled, "the program was ended by its owner");
-    case Cause::memory:
-    case Cause::none:
-      break;
-  }
-  if (!ended_) return set(Exit::sandbox_failure, "the sandbox's init died");
-  classify_status(outcome);
-}
-
-void Run::classify_status(Outcome& outcome) const {
-  const int status = ended_->status;
-  const bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  if (!clean && limits_.cpu.count() > 0 && outcome.cpu >= limits_.cpu) {
-    // RLIMIT_CPU may end one of its processes, or itself by SIGKILL, sooner than check_usage().
-    outcome.exit = Exit::timeout;
-    outcome.explanation = "the program used up its processor time and failed";
-  } else if (WIFEXITED(status)) {
-    outcome.exit = Exit::exited;
-    outcome.code = WEXITSTATUS(status);
-    outcome.explanation = fmt::format("the program exited with status {}", outcome.code);
-  } else {
-    outcome.exit = Exit::signalled;
-    outcome.signal = WTERMSIG(status);
-    outcome.explanation = fmt::format("the program was ended by signal {} ({})", outcome.signal,
-                                      strsignal(outcome.signal));
-    if (outcome.signal == SIGXCPU) outcome.exit = Exit::timeout;
-    if (outcome.signal == SIGKILL && launch_.kill_is_foreign) {
-      outcome.exit = Exit::sandbox_failure;
-      outcome.explanation = "the program was killed from outside the sandbox";
-    }
-    if (outcome.signal == SIGXFSZ) {
-      outcome.exit = Exit::output;
-      outcome.explanation =
-          fmt::format("the program wrote a file of more than {} bytes", limits_.file_bytes);
-    }
-    if (outcome.signal == SIGSYS) {
-      outcome.exit = Exit::policy_violation;
-      outcome.explanation =
-          "the program made a forbidden system call, or one of a foreign "
-          "architecture; the kernel does not tell which";
-    }
-  }
-  if (!clean && out_of_processes_) {
-    outcome.exit = Exit::pids;
-    outcome.explanation =
-        fmt::format("the program needed more than its {} processes", limits_.processes);
-  }
 }
 
 }  // namespace assay::sandbox

@@ -38,7 +38,12 @@ class Run {
   using Clock = std::chrono::steady_clock;
 
   /// Why the supervisor killed the run.
-  enum class Cause { none, wall, cpu, output, memory, request };
+  enum class Cause { none, wall, cpu, output, disk, memory, request };
+
+  /// From SIGKILL to the end; a driver may hold a process longer.
+  static constexpr std::chrono::seconds kTeardownTime{30};
+  /// A program that prints this many times what is kept is ended.
+  static constexpr size_t kDrainFactor = 64;
 
   explicit Run(const Limits& limits)
       : limits_(limits), streams_{Stream(limits.output_bytes), Stream(limits.output_bytes)} {}
@@ -58,8 +63,11 @@ class Run {
   void step();
   std::chrono::milliseconds until_deadline(Clock::time_point now);
   void check_deadlines(Clock::time_point now);
-  /// Memory and processor time where no group limits them; processor time where one counts it.
+  /// Memory and processor time where no group limits them; processor time where one counts it; the
+  /// work folder where it is no tmpfs.
   void check_usage(Clock::time_point now);
+  /// Whether something is limited only by looking at it often.
+  bool polls() const { return polls_memory_ || launch_.work_folder; }
   void end(Cause cause);
   bool gone() const { return gone_; }
   /// After init is dead: what is left in pipes, exit status, groups.
@@ -81,6 +89,8 @@ class Run {
   Clock::time_point killed_;
   Clock::time_point next_usage_check_;
   bool polls_memory_ = false;  // no group limits it
+  int program_group_ = 0;      // without namespaces: all of the program's processes
+  bool awaits_init_ = false;   // that killed group is still to be buried by init
   Cause cause_ = Cause::none;
   bool stuck_ = false;  // did not die within the time for that
   bool gone_ = false;

@@ -28,8 +28,6 @@
 // What is missing is listed in Isolation::degraded; nothing is dropped silently.
 #include "sandbox/sandbox.h"
 
-#include <fmt/format.h>
-
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -81,11 +79,7 @@ class SupervisedProcess : public Process {
 };
 
 Result<std::unique_ptr<Run>> begin(const Command& command, const Limits& limits, Policy policy) {
-  if (!means().namespaces)
-    return Error{ErrorKind::sandbox,
-                 fmt::format("this host does not let assay sandbox programs: {}",
-                             isolation().degraded.empty() ? "no namespaces"
-                                                          : isolation().degraded.front().reason)};
+  if (!means().usable) return refusal();
   ASSIGN_OR_RETURN(std::unique_ptr<Run> run, Run::launch(command, limits, policy, means()));
   RETURN_IF_ERROR(run->await_start());
   return run;

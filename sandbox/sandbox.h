@@ -18,7 +18,9 @@
 
 namespace assay::sandbox {
 
-/// The work folder inside, a tmpfs; also the current folder and what /tmp points to.
+/// The work folder inside, a tmpfs; also the current folder and what /tmp points to. Without a
+/// mount namespace (tier 3) the current folder is a fresh one of the host's disk, and /tmp is
+/// closed.
 inline constexpr const char* kWorkFolder = "/box";
 
 /// Which system calls and which view of the machine a program gets.
@@ -29,12 +31,12 @@ enum class Policy {
   gpu_runner,  // our own process that drives a device: threads, and the GPU's nodes if present
 };
 
-/// A path of the host made visible inside at the same path (or at `inside`), read-only unless
-/// `writable`. A missing host path is an error, never skipped. One that only its owner may use is
-/// mounted so that the program, which has a user of its own, may use it as the owner does.
+/// A path of the host made visible inside, at the same path, read-only unless `writable`. A missing
+/// host path is an error, never skipped. One that only its owner may use is mounted so that the
+/// program, which has a user of its own, may use it as the owner does; without a mount namespace
+/// that is an error.
 struct Mount {
-  std::filesystem::path outside;
-  std::filesystem::path inside;  // empty: as outside
+  std::filesystem::path path;
   bool writable = false;
 };
 
@@ -77,7 +79,8 @@ struct Degradation {
 };
 
 /// How the program ended. Limits: `timeout` wall or processor time, `memory`, `pids` (it failed
-/// after a process was refused), `output` (what it printed, or one file). `policy_violation`:
+/// after a process was refused), `output` (what it printed, one file, or without a mount namespace
+/// its work folder). `policy_violation`:
 /// killed for a system call the policy forbids. `sandbox_failure`: not the program's doing, such as
 /// a SIGKILL from outside for a program that its policy does not let send one (recorder, runner).
 enum class Exit {

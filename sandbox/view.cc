@@ -17,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxMounts = 256;
-constexpr int kWorkInodes = 65536;
 
 /// Collects steps; makes parent folders once.
 class Builder {
@@ -53,16 +52,17 @@ class Builder {
                                landlock::kTruncate});
   }
 
-  /// A path of the host. `foreign_user`: seen by a user who is not the supervisor's.
-  void bind(const fs::path& outside, const fs::path& inside, const struct stat& status,
-            bool writable = false, bool foreign_user = false) {
+  /// A path of the host at the same path inside. `foreign_user`: seen by a user who is not the
+  /// supervisor's.
+  void bind(const fs::path& path, const struct stat& status, bool writable = false,
+            bool foreign_user = false) {
     const bool is_folder = S_ISDIR(status.st_mode);
     const bool device = S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode);
     const mode_t needed = (is_folder ? S_IROTH | S_IXOTH : S_IROTH) | (writable ? S_IWOTH : 0);
-    folder(is_folder ? inside : inside.parent_path());
+    folder(is_folder ? path : path.parent_path());
     view_.push_back({.kind = Step::Kind::bind,
-                     .path = relative(inside),
-                     .source = outside.string(),
+                     .path = relative(path),
+                     .source = path.string(),
                      .writable = writable || device,
                      .is_folder = is_folder,
                      .device = device,
@@ -86,7 +86,7 @@ class Builder {
 /// Binds what exists; system folders that this host lacks are left out.
 void bind_if_present(Builder& builder, const fs::path& path) {
   struct stat status = {};
-  if (stat(path.c_str(), &status) == 0) builder.bind(path, path, status);
+  if (stat(path.c_str(), &status) == 0) builder.bind(path, status);
 }
 
 /// /usr and the folders that are links into it (or real folders on older systems).
@@ -122,21 +122,57 @@ void add_gpu(Builder& builder) {
     bind_if_present(builder, path);
 }
 
-Result<void> check_mount(const Mount& mount, const fs::path& inside) {
-  const auto refuse = [&](const char* why) {
-    return Error{ErrorKind::sandbox,
-                 fmt::format("cannot mount {} into the sandbox: {}", mount.outside.string(), why)};
-  };
-  if (!mount.outside.is_absolute() || !inside.is_absolute())
-    return refuse("paths of mounts must be absolute");
-  if (inside.relative_path().empty()) return refuse("it would replace the root folder");
+Error unusable(const fs::path& path, std::string_view why) {
+  return Error{ErrorKind::sandbox,
+               fmt::format("cannot mount {} into the sandbox: {}", path.string(), why)};
+}
+
+/// Whether a user who owns nothing reaches what lies in `folder`.
+bool reachable(fs::path folder) {
+  for (;; folder = folder.parent_path()) {
+    struct stat status = {};
+    if (stat(folder.c_str(), &status) != 0 || (status.st_mode & S_IXOTH) == 0) return false;
+    if (folder == folder.parent_path()) return true;
+  }
+}
+
+Result<void> add_mount(Builder& builder, const Mount& mount, const Viewer& viewer) {
+  fs::path path = mount.path.lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  if (!path.is_absolute()) return unusable(mount.path, "paths of mounts must be absolute");
+  if (path.relative_path().empty()) return unusable(mount.path, "it would replace the root folder");
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0) return unusable(path, strerror(errno));
+  builder.bind(path, status, mount.writable, viewer.foreign_user);
+  if (!viewer.work_folder.empty() && viewer.foreign_user && !reachable(path.parent_path()))
+    return unusable(path,
+                    "a folder above it is private to its owner, and without a mount namespace the "
+                    "program, which has a user of its own, cannot reach it; make the folders "
+                    "searchable (chmod o+x)");
   return {};
+}
+
+/// What of a view is left without a mount namespace: rules for paths of the host.
+View rules_on_host(View view, const std::string& work_folder) {
+  View rules;
+  for (Step& step : view) {
+    if (step.rights == 0) continue;
+    if (step.kind == Step::Kind::processes) {
+      step.path = "proc/self";
+    } else if (step.path == fs::path(kWorkFolder).relative_path()) {
+      step.path = fs::path(work_folder).relative_path();
+    } else if (step.kind == Step::Kind::memory) {
+      continue;  // /dev/shm would be everybody's
+    }
+    rules.push_back(std::move(step));
+  }
+  return rules;
 }
 
 }  // namespace
 
 Result<View> make_view(Policy policy, const std::vector<Mount>& mounts, const Limits& limits,
-                       unsigned uid, unsigned gid, bool foreign_user, bool processes) {
+                       const Viewer& viewer) {
   if (mounts.size() > kMaxMounts)
     return Error{ErrorKind::sandbox,
                  fmt::format("{} mounts are more than {}", mounts.size(), kMaxMounts)};
@@ -149,24 +185,15 @@ Result<View> make_view(Policy policy, const std::vector<Mount>& mounts, const Li
     builder.memory("/dev/shm", fmt::format("mode=1777,size={},nr_inodes=1024", limits.work_bytes));
   }
   if (policy == Policy::gpu_runner) {
-    if (processes) builder.processes("/proc");
+    if (viewer.processes) builder.processes("/proc");
     add_gpu(builder);
   }
-  builder.memory(kWorkFolder, fmt::format("mode=0700,uid={},gid={},size={},nr_inodes={}", uid, gid,
-                                          limits.work_bytes, kWorkInodes));
+  builder.memory(kWorkFolder, fmt::format("mode=0700,uid={},gid={},size={},nr_inodes={}",
+                                          viewer.uid, viewer.gid, limits.work_bytes, kWorkInodes));
   builder.link("/tmp", fs::path(kWorkFolder).relative_path().string());
-
-  for (const Mount& mount : mounts) {
-    fs::path inside = (mount.inside.empty() ? mount.outside : mount.inside).lexically_normal();
-    if (!inside.has_filename()) inside = inside.parent_path();
-    struct stat status = {};
-    if (stat(mount.outside.c_str(), &status) != 0)
-      return Error{ErrorKind::sandbox, fmt::format("cannot mount {} into the sandbox: {}",
-                                                   mount.outside.string(), strerror(errno))};
-    RETURN_IF_ERROR(check_mount(mount, inside));
-    builder.bind(mount.outside, inside, status, mount.writable, foreign_user);
-  }
-  return builder.take();
+  for (const Mount& mount : mounts) RETURN_IF_ERROR(add_mount(builder, mount, viewer));
+  if (viewer.work_folder.empty()) return builder.take();
+  return rules_on_host(builder.take(), viewer.work_folder);
 }
 
 }  // namespace assay::sandbox

@@ -1,5 +1,6 @@
 // View: the file tree that a sandboxed program sees, as a list of steps that the child carries out
-// in a fresh tmpfs.
+// in a fresh tmpfs. Without a mount namespace the program sees the host's tree, and the steps are
+// what Landlock lets it open there.
 #pragma once
 
 #include <cstdint>
@@ -36,11 +37,21 @@ struct Step {
 
 using View = std::vector<Step>;
 
-/// Plans the view of a policy with the caller's mounts. The work folder belongs to `uid` and `gid`
-/// (as the run's user namespace numbers them). Errors name a missing or unusable path.
-/// `processes`: whether a procfs can be mounted here. `foreign_user`: the program runs under a uid
-/// of its own.
+/// For whom a view is made.
+struct Viewer {
+  unsigned uid = 0;  // of the work folder, as the run's user namespace numbers it
+  unsigned gid = 0;
+  bool foreign_user = false;  // the program runs under a uid that is not the supervisor's
+  bool processes = false;     // a procfs can be mounted
+  /// Without a mount namespace: the host's folder in place of the work folder. Empty: a tmpfs.
+  std::string work_folder;
+};
+
+/// Plans the view of a policy with the caller's mounts. Errors name a missing or unusable path.
 Result<View> make_view(Policy policy, const std::vector<Mount>& mounts, const Limits& limits,
-                       unsigned uid, unsigned gid, bool foreign_user, bool processes);
+                       const Viewer& viewer);
+
+/// How many files and folders the work folder takes.
+inline constexpr int kWorkInodes = 65536;
 
 }  // namespace assay::sandbox

@@ -32,7 +32,7 @@ std::vector<sandbox::Mount> build_mounts(const BuildContext& context) {
                      [&](const fs::path& known) { return below(folder, known); }))
       folders.push_back(folder);
   std::vector<sandbox::Mount> mounts;
-  for (const fs::path& folder : folders) mounts.push_back({folder, {}, false});
+  for (const fs::path& folder : folders) mounts.push_back({folder});
   return mounts;
 }
 
@@ -80,6 +80,15 @@ std::optional<CompileFailure> failure_of_killed_step(const StepsOutcome& outcome
   return {};
 }
 
+/// The same steps with the host compiler's own programs started through assay-steps.
+std::vector<Step> watched(std::vector<Step> steps, const Toolchain& toolchain,
+                          const std::string& program) {
+  for (Step& step : steps)
+    if (step.arguments[0] == toolchain.host_compiler)
+      step.arguments.insert(step.arguments.begin() + 1, {"-wrapper", program + ",--watch"});
+  return steps;
+}
+
 }  // namespace
 
 const char kFatbinSource[] = R"(#include "fatbinary_section.h"
@@ -123,13 +132,14 @@ Result<StepsOutcome> run_steps(const BuildContext& context, const std::vector<St
                                std::vector<sandbox::InputFile> inputs,
                                std::vector<std::string> outputs,
                                std::vector<sandbox::Mount> mounts) {
+  const std::string program = (context.programs / "assay-steps").string();
   sandbox::Command command;
-  command.arguments = {(context.programs / "assay-steps").string()};
+  command.arguments = {program};
   command.environment = {{"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C"}, {"TMPDIR", "."}};
   command.mounts = build_mounts(context);
   command.mounts.insert(command.mounts.end(), mounts.begin(), mounts.end());
   command.inputs = std::move(inputs);
-  command.inputs.push_back({kStepsFile, steps_to_json(steps)});
+  command.inputs.push_back({kStepsFile, steps_to_json(watched(steps, context.toolchain, program))});
   command.outputs = std::move(outputs);
   command.outputs.push_back(kStepResultsFile);
   for (const Step& step : steps)

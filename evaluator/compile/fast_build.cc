@@ -91,14 +91,17 @@ class NvrtcBuild final : public FastBuild {
   }
 
   /// The folder for a precompiled header, made by `make` if it is not there. nullopt: it cannot be
-  /// made, which a file of the name kImpossible remembers.
+  /// made, now or at all; the latter is what `make` calls false and a file of the name kImpossible
+  /// remembers.
   template <typename Make>
   std::optional<fs::path> header_folder(const std::string& key, const char* product, Make make) {
     const std::lock_guard lock(mutex_);
     const fs::path folder = cache_folder() / "headers" / key;
     if (fs::exists(folder / product)) return folder;
     if (fs::exists(folder / kImpossible)) return {};
-    if (make(folder)) return folder;
+    const Result<bool> made = make(folder);
+    if (!made.ok()) return {};  // trouble of this machine: the next candidate tries again
+    if (*made) return folder;
     std::error_code ignored;
     fs::create_directories(folder, ignored);
     (void)write_file(folder / kImpossible, "");
@@ -136,17 +139,21 @@ class NvrtcBuild final : public FastBuild {
   }
 
   /// The product is moved into place last, so that its presence means that all is there.
-  bool make_header(const Step& step, const std::string& source, const std::string& text,
-                   const std::string& product, const fs::path& folder) {
+  Result<bool> make_header(const Step& step, const std::string& source, const std::string& text,
+                           const std::string& product, const fs::path& folder) {
     BuildContext context = context_;
     context.time_limit = std::chrono::milliseconds(60'000);
     context.file_bytes = size_t{300} << 20;  // at most NVRTC's heap of 256 MiB
-    auto outcome = run_steps(context, {step}, {{source, text}}, {product});
-    if (!outcome.ok() || outcome->failure || !outcome->succeeded(step.name)) return false;
+    ASSIGN_OR_RETURN(StepsOutcome outcome, run_steps(context, {step}, {{source, text}}, {product}));
+    if (outcome.failure || !outcome.succeeded(step.name)) return false;
     std::error_code error;
     fs::create_directories(folder, error);
-    return !error && write_file(folder / source, text).ok() &&
-           write_file(folder / product, take(*outcome, product)).ok();
+    if (error)
+      return Error{ErrorKind::io,
+                   fmt::format("cannot make {}: {}", folder.string(), error.message())};
+    RETURN_IF_ERROR(write_file(folder / source, text));
+    RETURN_IF_ERROR(write_file(folder / product, take(outcome, product)));
+    return true;
   }
 
   std::vector<Step> make_steps(const CompileRequest& request, const SplitSource& halves,
@@ -204,7 +211,7 @@ class NvrtcBuild final : public FastBuild {
                                      preludes.device.rest + line_one + halves.device + "\n"},
                    {kGuessedNames, fmt::format("{}", fmt::join(halves.launched_templates, "\n"))}},
                   {"matched.ptx", "device.cubin", "launcher.so"},
-                  {{host_header, {}, false}, {device_header, {}, false}}));
+                  {{host_header}, {device_header}}));
     if (outcome.failure) return std::optional<BuildProduct>();
     for (const Step& step : steps)
       if (step.name != kGuess && !outcome.succeeded(step.name))

@@ -1,4 +1,5 @@
 // assay-steps: runs the programs of one compilation inside the sandbox.
+// assay-steps --watch PROGRAM [ARGUMENTS]: runs one that the host compiler's driver starts.
 //
 // Theory of operation. A compilation is half a dozen programs, some of which can run side by side
 // (device and host pass) and pass large files to each other. Starting a sandbox for each would copy
@@ -8,14 +9,24 @@
 // beside it, because their diagnostics are wanted too; what comes after it is skipped. The results
 // go to steps.result.json. Nothing here decides anything about the candidate: the caller, outside,
 // reads the results and the files as untrusted data.
+//
+// The host compiler's driver reports a killed cc1plus as it does a faulty source. So it starts its
+// programs through this one (g++'s -wrapper), which leaves a mark for as long as a program has not
+// ended by itself. Nothing of the candidate's runs here and no compiler sends SIGKILL, so a mark
+// that is left says that somebody outside did. One of those programs, collect2, starts the linker
+// itself; it finds this program under a name by which it looks for linkers.
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -117,10 +128,55 @@ class Runner {
   Clock::time_point begin_ = Clock::now();
 };
 
+constexpr const char* kMark = "running.";
+
+constexpr const char* kLinkerFolder = "linker";
+constexpr const char* kLinkerName = "collect-ld";
+
+std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+/// Makes collect2, started from here, start its linker through `self` as well.
+void offer_linker(const std::string& self) {
+  std::error_code ignored;  // made by an earlier one
+  std::filesystem::create_directory(kLinkerFolder, ignored);
+  std::filesystem::create_symlink(self, std::filesystem::path(kLinkerFolder) / kLinkerName,
+                                  ignored);
+  setenv("COMPILER_PATH", kLinkerFolder, 1);
+}
+
+int watch(const char* self, char** arguments) {
+  if (base_name(arguments[0]) == "collect2") offer_linker(self);
+  const std::string mark = kMark + std::to_string(getpid());
+  close(open(mark.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  pid_t pid = 0;
+  const int error = posix_spawnp(&pid, arguments[0], nullptr, nullptr, arguments, environ);
+  int status = 0;
+  while (error == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) unlink(mark.c_str());
+  if (error != 0) std::fprintf(stderr, "cannot start %s: error %d\n", arguments[0], error);
+  if (WIFSIGNALED(status)) raise(WTERMSIG(status));
+  return error != 0 ? 127 : WEXITSTATUS(status);
+}
+
+bool marks_are_left() {
+  const std::filesystem::directory_iterator files(".");
+  return std::any_of(begin(files), end(files), [](const auto& file) {
+    return file.path().filename().string().starts_with(kMark);
+  });
+}
+
 }  // namespace
 }  // namespace assay
 
-int main() {
+int main(int count, char** arguments) {
+  if (assay::base_name(arguments[0]) == assay::kLinkerName) {
+    char linker[] = "ld";
+    arguments[0] = linker;
+    return assay::watch("", arguments);
+  }
+  if (count > 2 && std::string_view(arguments[1]) == "--watch")
+    return assay::watch(arguments[0], arguments + 2);
   std::ifstream file(assay::kStepsFile, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   auto steps = assay::steps_from_json(text);
@@ -130,5 +186,7 @@ int main() {
   }
   const auto results = assay::Runner(*std::move(steps)).run();
   std::ofstream(assay::kStepResultsFile, std::ios::binary) << assay::results_to_json(results);
-  return 0;
+  if (!assay::marks_are_left()) return 0;
+  std::fprintf(stderr, "a program of the host compiler was killed from outside\n");
+  return 1;
 }

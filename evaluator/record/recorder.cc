@@ -64,10 +64,6 @@ constexpr size_t kWorkBytes = size_t{128} << 20;  // the launcher, and room for 
 constexpr size_t kOutputBytes = size_t{64} << 10;
 constexpr size_t kExplanationBytes = 2'000;
 
-constexpr const char* kProgramInside = "/assay/bin/assay-recorder";
-constexpr const char* kLibraryFolderInside = "/assay/lib/record";
-constexpr const char* kLibraryInside = "/assay/lib/record/libcudart.so.13";
-
 /// A scalar's bits as solve() takes it, in the low bytes.
 uint64_t scalar_bits(const BoundScalar& scalar) {
   uint64_t bits = 0;
@@ -125,10 +121,10 @@ Result<Programs> find_programs() {
 sandbox::Command make_command(const Programs& programs, const std::string& launcher,
                               const Setup& setup) {
   sandbox::Command command;
-  command.arguments = {kProgramInside};
+  command.arguments = {programs.recorder.string()};
   // The loader cannot find out where the program is: the sandbox has no /proc.
-  command.environment = {{"LD_LIBRARY_PATH", kLibraryFolderInside}};
-  command.mounts = {{programs.recorder, kProgramInside}, {programs.library, kLibraryInside}};
+  command.environment = {{"LD_LIBRARY_PATH", programs.library.parent_path().string()}};
+  command.mounts = {{programs.recorder}, {programs.library}};
   command.inputs = {{recording::kLauncherFile, launcher, true},
                     {recording::kRequestFile, nlohmann::json(setup).dump(), false}};
   command.outputs = {recording::kPlanFile, recording::kFailureFile};

@@ -27,11 +27,11 @@ sandbox::Command command_for(const std::filesystem::path& program, const std::st
   command.arguments = {program.string(), device_id, options.arch, std::to_string(options.threads)};
   command.environment = {{"PATH", "/usr/bin:/bin"}};
   const auto folder = program.parent_path();
-  command.mounts = {{folder, {}, false}};
+  command.mounts = {{folder}};
   std::error_code ignored;  // a program without libraries of ours beside it has no lib folder
   if (const auto libraries = folder.parent_path() / "lib";
       std::filesystem::is_directory(libraries, ignored))
-    command.mounts.push_back({libraries, {}, false});
+    command.mounts.push_back({libraries});
   command.descriptors = {socket};
   return command;
 }

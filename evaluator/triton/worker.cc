@@ -24,22 +24,20 @@
 namespace assay::triton {
 namespace {
 
-constexpr const char* kPackageInside = "/assay/python";
-
 Result<sandbox::Command> make_command(int socket) {
   ASSIGN_OR_RETURN(const Installation installation, find_installation());
   ASSIGN_OR_RETURN(const std::filesystem::path package, data_folder("python"));
   sandbox::Command command;
   command.arguments = {installation.python.string(), "-m", "assay_triton.worker"};
   command.environment = {{"PATH", "/usr/bin:/bin"},
-                         {"HOME", sandbox::kWorkFolder},
+                         {"HOME", "."},
                          {"LC_ALL", "C.UTF-8"},
-                         {"PYTHONPATH", kPackageInside},
+                         {"PYTHONPATH", package.string()},
                          {"PYTHONDONTWRITEBYTECODE", "1"},
                          {"PYTHONHASHSEED", "0"},
-                         {"TRITON_CACHE_DIR", std::string(sandbox::kWorkFolder) + "/cache"}};
-  for (const auto& folder : installation.folders) command.mounts.push_back({folder, {}, false});
-  command.mounts.push_back({package, kPackageInside, false});
+                         {"TRITON_CACHE_DIR", "cache"}};
+  for (const auto& folder : installation.folders) command.mounts.push_back({folder});
+  command.mounts.push_back({package});
   for (const int number : {0, 1})
     for (const char* file : {kPlan, kKernels, kModule, kFailure})
       command.outputs.push_back(of_recording(number, file));

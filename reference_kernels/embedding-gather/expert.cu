@@ -1,6 +1,7 @@
-// Specialist: a group of lanes, no more than a row has vectors, takes two tokens at once, so that
-// two look-ups and their rows are in flight together. Rows move 16, 4 or 2 bytes a lane, as their
-// width allows. y is written past the cache, which is left to rows that are used again.
+// Specialist: a group of lanes, no more than a row has vectors, takes two tokens at once and
+// several vectors of each, all in flight together: the fewer bytes a vector holds, the more of
+// them. Rows move 16, 4 or 2 bytes a lane, as their width allows. y is written past the cache,
+// which is left to rows that are used again.
 #include <cuda_bf16.h>
 
 namespace {
@@ -22,8 +23,9 @@ __device__ unsigned short scaled(unsigned short v, float scale) {
   return static_cast<unsigned short>(scaled_pair(v, scale));
 }
 
-/// `lanes`: a power of two up to 32. `width`: of a row, in Vectors.
-template <typename Vector>
+/// `kBatch`: vectors of a row in flight. `lanes`: a power of two up to 32. `width`: of a row, in
+/// Vectors.
+template <typename Vector, int kBatch>
 __global__ void __launch_bounds__(kThreads)
     gather(const Vector* __restrict__ table, const int* __restrict__ index, Vector* __restrict__ y,
            int width, int tokens, int lanes, float scale) {
@@ -37,27 +39,34 @@ __global__ void __launch_bounds__(kThreads)
   for (int t = 0; t < kTokens; ++t)
     source[t] = first + t * groups < tokens ? __ldg(index + first + t * groups) : -1;
 
-#pragma unroll 2
-  for (int c = lane; c < width; c += lanes) {
-    Vector values[kTokens];
+  for (int start = lane; start < width; start += lanes * kBatch) {
+    Vector values[kTokens][kBatch];
 #pragma unroll
     for (int t = 0; t < kTokens; ++t)
-      values[t] = source[t] >= 0 ? __ldg(table + source[t] * width + c) : Vector{};
 #pragma unroll
-    for (int t = 0; t < kTokens; ++t)
-      if (const long long target = first + t * groups; target < tokens)
-        __stcs(y + target * width + c, source[t] >= 0 ? scaled(values[t], scale) : Vector{});
+      for (int i = 0; i < kBatch; ++i)
+        if (const int c = start + i * lanes; c < width && source[t] >= 0)
+          values[t][i] = __ldg(table + source[t] * width + c);
+#pragma unroll
+    for (int t = 0; t < kTokens; ++t) {
+      const long long target = first + t * groups;
+      if (target >= tokens) break;
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i)
+        if (const int c = start + i * lanes; c < width)
+          __stcs(y + target * width + c, source[t] >= 0 ? scaled(values[t][i], scale) : Vector{});
+    }
   }
 }
 
-template <typename Vector>
+template <typename Vector, int kBatch>
 void launch(const __nv_bfloat16* table, const int* index, __nv_bfloat16* y, int cols, int tokens,
             float scale, cudaStream_t stream) {
   const int width = cols / static_cast<int>(sizeof(Vector) / sizeof(__nv_bfloat16));
   int lanes = 1;
   while (lanes < 32 && lanes < width) lanes *= 2;
   const int per_block = kThreads / lanes * kTokens;
-  gather<<<(tokens - 1) / per_block + 1, kThreads, 0, stream>>>(
+  gather<Vector, kBatch><<<(tokens - 1) / per_block + 1, kThreads, 0, stream>>>(
       reinterpret_cast<const Vector*>(table), index, reinterpret_cast<Vector*>(y), width, tokens,
       lanes, scale);
 }
@@ -67,9 +76,9 @@ void launch(const __nv_bfloat16* table, const int* index, __nv_bfloat16* y, int 
 extern "C" void solve(const __nv_bfloat16* table, const int* index, __nv_bfloat16* y,
                       int /*vocabulary*/, int cols, int tokens, float scale, cudaStream_t stream) {
   if (cols % 8 == 0)
-    launch<uint4>(table, index, y, cols, tokens, scale, stream);
+    launch<uint4, 2>(table, index, y, cols, tokens, scale, stream);
   else if (cols % 2 == 0)
-    launch<unsigned>(table, index, y, cols, tokens, scale, stream);
+    launch<unsigned, 7>(table, index, y, cols, tokens, scale, stream);
   else
-    launch<unsigned short>(table, index, y, cols, tokens, scale, stream);
+    launch<unsigned short, 8>(table, index, y, cols, tokens, scale, stream);
 }

@@ -4,7 +4,8 @@
 // straight into the fragments of mma.sync, 16 bytes a lane: the order in which the products run
 // over the elements of a head, and the order of the columns of the result, are free and are chosen
 // to fit the loads. Every warp keeps its own running maximum; warps merge in shared memory, runs in
-// a second kernel. Page numbers are loaded one step ahead.
+// a second kernel. Keys and values of the next step are loaded as soon as those before are used,
+// page numbers a step earlier.
 //
 // Heads of 64 and 128 elements and up to 16 query heads a key head take this path; others a plain
 // one, in which a warp takes a token at a time.
@@ -64,6 +65,7 @@ struct Warp {
   unsigned queries[kBlocks * 2][4];
   float sums[kHalves * 8][4] = {};  // tile j of half h: elements 64 h + 8 n + j, n the column
   float largest[2] = {-INFINITY, -INFINITY}, weights[2] = {0, 0};
+  uint4 key[2][kBlocks], value[4][kHalves];  // of the tokens that come next
 
   /// The products run over elements in the order that the keys' loads give: in step 2 i the
   /// thread's columns are elements 0, 1, 2, 3 of its 8 in block i, in step 2 i + 1 elements 4
@@ -87,10 +89,9 @@ struct Warp {
       }
   }
 
-  /// 16 tokens, of which the first `count` exist. row: first element of the key of token lane % 16.
-  __device__ void add(const Problem& p, long long row, int count) {
+  /// Keys of 16 tokens. row: first element of the key of token lane % 16.
+  __device__ void load_keys(const Problem& p, long long row) {
     const int lane = threadIdx.x % 32;
-    uint4 key[2][kBlocks], value[4][kHalves];
 #pragma unroll
     for (int n = 0; n < 2; ++n) {
       const long long from = __shfl_sync(kAll, row, n * 8 + lane / 4) + lane % 4 * 8;
@@ -98,16 +99,23 @@ struct Warp {
       for (int i = 0; i < kBlocks; ++i)
         key[n][i] = __ldcs(reinterpret_cast<const uint4*>(p.keys + from + i * 32));
     }
+  }
+  /// Their values: tokens 2 c, 2 c + 1, 2 c + 8, 2 c + 9 of the fragment.
+  __device__ void load_values(const Problem& p, long long row) {
+    const int lane = threadIdx.x % 32;
 #pragma unroll
-    for (int t = 0; t < 4; ++t) {  // tokens 2 c, 2 c + 1, 2 c + 8, 2 c + 9 of the fragment
+    for (int t = 0; t < 4; ++t) {
       const long long from =
           __shfl_sync(kAll, row, lane % 4 * 2 + t % 2 + t / 2 * 8) + lane / 4 * 8;
 #pragma unroll
       for (int h = 0; h < kHalves; ++h)
         value[t][h] = __ldcs(reinterpret_cast<const uint4*>(p.values + from + h * 64));
     }
+  }
 
-    float scores[2][4] = {};
+  /// Scores of the tokens that were loaded, of which the first `count` exist.
+  __device__ void score(const Problem& p, float (&scores)[2][4], int count) const {
+    const int lane = threadIdx.x % 32;
 #pragma unroll
     for (int n = 0; n < 2; ++n)
 #pragma unroll
@@ -122,11 +130,13 @@ struct Warp {
         const int token = n * 8 + lane % 4 * 2 + e % 2;
         scores[n][e] = token < count ? scores[n][e] * p.scale_log2 : -INFINITY;
       }
-    weigh(scores);
+  }
 
+  /// Adds the values that were loaded.
+  __device__ void add(const float (&weights)[2][4]) {
     const unsigned a[4] = {
-        rounded_pair(scores[0][0], scores[0][1]), rounded_pair(scores[0][2], scores[0][3]),
-        rounded_pair(scores[1][0], scores[1][1]), rounded_pair(scores[1][2], scores[1][3])};
+        rounded_pair(weights[0][0], weights[0][1]), rounded_pair(weights[0][2], weights[0][3]),
+        rounded_pair(weights[1][0], weights[1][1]), rounded_pair(weights[1][2], weights[1][3])};
 #pragma unroll
     for (int h = 0; h < kHalves; ++h) {
       accumulate(h * 8, a, value[0][h].x, value[1][h].x, value[2][h].x, value[3][h].x);
@@ -183,14 +193,27 @@ __global__ void __launch_bounds__(kThreads) attend_run(const Problem p) {
 
   Warp<kDim> state;
   state.load_queries(p, b, kv_head);
+  constexpr int kStride = kWarps * kStep;
+  const auto row_at = [&](int token) {
+    return token < end ? p.row(b, kv_head, min(token + lane % kStep, end - 1)) : 0;
+  };
   int token = begin + warp * kStep;
-  long long row = token < end ? p.row(b, kv_head, min(token + lane % kStep, end - 1)) : 0;
-  for (; token < end; token += kWarps * kStep) {
-    const int next = token + kWarps * kStep;
-    const long long next_row =
-        next < end ? p.row(b, kv_head, min(next + lane % kStep, end - 1)) : 0;
-    state.add(p, row, end - token);
-    row = next_row;
+  long long next_row = row_at(token + kStride);
+  if (token < end) {
+    const long long row = row_at(token);
+    state.load_keys(p, row);
+    state.load_values(p, row);
+  }
+  for (; token < end; token += kStride) {
+    const bool more = token + kStride < end;
+    const long long row_after = row_at(token + 2 * kStride);
+    float scores[2][4] = {};
+    state.score(p, scores, end - token);
+    if (more) state.load_keys(p, next_row);
+    state.weigh(scores);
+    state.add(scores);
+    if (more) state.load_values(p, next_row);
+    next_row = row_after;
   }
 
 #pragma unroll
@@ -233,20 +256,32 @@ __global__ void __launch_bounds__(kThreads) attend_run(const Problem p) {
   }
 }
 
-/// One block a query head, one thread an element.
+/// One block a query head, one thread an element; at least a warp, each of which computes the
+/// factors of all runs, a lane a run.
 __global__ void merge_runs(const Problem p) {
-  const int h = blockIdx.x, b = blockIdx.y;
-  const long long head = static_cast<long long>(b) * p.heads + h;
+  extern __shared__ float factors[];  // of the runs
+  const int h = blockIdx.x, b = blockIdx.y, lane = threadIdx.x % 32;
+  const long long first = (static_cast<long long>(b) * p.heads + h) * p.splits;
   const int runs = (p.lengths[b] + p.run - 1) / p.run;
   float largest = -INFINITY, weights = 0, sum = 0;
-  for (int r = 0; r < runs; ++r) largest = fmaxf(largest, p.moments[head * p.splits + r].x);
-  for (int r = 0; r < runs; ++r) {
-    const float2 of_run = p.moments[head * p.splits + r];
-    const float shrink = exp2f(of_run.x - largest);
-    weights += of_run.y * shrink;
-    sum += p.outputs[(head * p.splits + r) * p.dim + threadIdx.x] * shrink;
+  for (int r = lane; r < runs; r += 32) largest = fmaxf(largest, p.moments[first + r].x);
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2)
+    largest = fmaxf(largest, __shfl_xor_sync(kAll, largest, distance));
+  for (int r = lane; r < runs; r += 32) {
+    const float2 of_run = p.moments[first + r];
+    const float factor = exp2f(of_run.x - largest);
+    weights += of_run.y * factor;
+    if (threadIdx.x < 32) factors[r] = factor;
   }
-  p.o[head * p.dim + threadIdx.x] = __float2bfloat16(runs > 0 ? sum / weights : 0.0f);
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2)
+    weights += __shfl_xor_sync(kAll, weights, distance);
+  __syncthreads();
+  if (threadIdx.x >= p.dim) return;
+#pragma unroll 8
+  for (int r = 0; r < runs; ++r) sum += p.outputs[(first + r) * p.dim + threadIdx.x] * factors[r];
+  p.o[(first / p.splits) * p.dim + threadIdx.x] = __float2bfloat16(runs > 0 ? sum / weights : 0.0f);
 }
 
 /// A run of one query head by one warp, for heads of up to 128 elements.
@@ -280,6 +315,21 @@ __global__ void attend_run_plainly(const Problem p) {
   if (lane == 0) p.moments[head * p.splits + split] = make_float2(largest, weights);
 }
 
+/// Tokens of a run: as many runs as blocks that run at once, which take few registers for short
+/// heads, but not so few tokens that starting costs more than they do, nor so many that the last
+/// runs of unequal sequences leave most multiprocessors idle.
+int run_length(int most_tokens, int groups, int dim) {
+  constexpr int kUnit = kWarps * kStep, kMost = 1024;
+  int device = 0, multiprocessors = 1;
+  cudaGetDevice(&device);
+  cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+  const long long at_once = multiprocessors * (dim == 128 ? 2 : 4);
+  const long long share = (static_cast<long long>(most_tokens) * groups + at_once - 1) / at_once;
+  const int most = static_cast<int>(share < kUnit ? kUnit : share > kMost ? kMost : share);
+  const int runs = (most_tokens - 1) / most + 1;
+  return ((most_tokens - 1) / runs / kUnit + 1) * kUnit;
+}
+
 }  // namespace
 
 extern "C" void solve(const __nv_bfloat16* q, const __nv_bfloat16* keys,
@@ -287,7 +337,7 @@ extern "C" void solve(const __nv_bfloat16* q, const __nv_bfloat16* keys,
                       __nv_bfloat16* o, int batch, int heads, int kv_heads, int dim, int page,
                       int most_pages, float scale, cudaStream_t stream) {
   const int most_tokens = most_pages * page;
-  const int run = most_tokens > 4096 ? 512 : 128;
+  const int run = run_length(most_tokens, batch * kv_heads, dim);
   Problem p{
       q,       keys,          values,   table, lengths, o,          nullptr,
       nullptr, heads,         kv_heads, dim,   page,    most_pages, (most_tokens - 1) / run + 1,
@@ -306,7 +356,7 @@ extern "C" void solve(const __nv_bfloat16* q, const __nv_bfloat16* keys,
     attend_run<64><<<grid, kThreads, 0, stream>>>(p);
   else
     attend_run_plainly<<<dim3(p.splits, heads, batch), 32, 0, stream>>>(p);
-  merge_runs<<<dim3(heads, batch), dim, 0, stream>>>(p);
+  merge_runs<<<dim3(heads, batch), max(dim, 32), p.splits * sizeof(float), stream>>>(p);
   cudaFreeAsync(moments, stream);
   cudaFreeAsync(outputs, stream);
 }

@@ -2,8 +2,11 @@
 // with a running maximum and denominator for each query; the second has centroids as rows and
 // streams queries, so that each block owns its clusters and sums their weights in registers. Rows
 // stay in registers, tiles of 64 arrive by cp.async, one ahead. Centroids of few queries are cut
-// into shares, whose denominators a small kernel joins. The mask reads labels four at a time.
-// Bound by tensor cores with many queries, by memory with one.
+// into shares, whose denominators a small kernel joins. Bound by tensor cores.
+//
+// A single query reads the centroids once, a group of lanes a centroid, 16 bytes a lane: scores
+// wait in `avg` for the denominator. Decisions become a table of bits, which stays in the first
+// cache while the mask reads labels, four at a time. Bound by memory.
 #include <cuda_bf16.h>
 
 namespace {
@@ -44,7 +47,7 @@ struct Problem {
   const int* __restrict__ sizes;
   float* __restrict__ avg;
   int queries, clusters;
-  int splits, tiles_of_split;  // of the centroids, in the first product
+  int splits, tiles_of_split;  // of the centroids, in the first product; tiles of kOthers
   float2* moments;  // [heads][splits][queries]: maximum, in exponents of 2, and denominator
   float* lse;       // [heads][queries]: logarithm of the denominator, base 2
 };
@@ -229,47 +232,137 @@ __global__ void __launch_bounds__(kThreads) average(const Problem p) {
   }
 }
 
-struct Mask {
-  const float* __restrict__ avg;
-  const int* __restrict__ labels;
-  unsigned char* __restrict__ keep;
-  long long keys;  // of all heads
-  int clusters, length;
-  float threshold;
-
-  __device__ unsigned char of(long long key, int label) const {
-    return label == clusters || avg[key / length * clusters + label] > threshold;
-  }
-};
-
-/// One thread four keys.
-__global__ void mask(const Mask m) {
-  const long long first = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) * 4;
-  if (first + 4 <= m.keys) {
-    const int4 labels = __ldcs(reinterpret_cast<const int4*>(m.labels + first));
-    __stcs(reinterpret_cast<uchar4*>(m.keep + first),
-           make_uchar4(m.of(first, labels.x), m.of(first + 1, labels.y), m.of(first + 2, labels.z),
-                       m.of(first + 3, labels.w)));
-    return;
-  }
-  for (long long key = first; key < m.keys; ++key) m.keep[key] = m.of(key, m.labels[key]);
+__device__ void add_product(float& sum, unsigned a, unsigned b) {
+  sum = fmaf(__uint_as_float(a << 16), __uint_as_float(b << 16), sum);
+  sum = fmaf(__uint_as_float(a & 0xffff0000u), __uint_as_float(b & 0xffff0000u), sum);
 }
 
+/// Scores of a single query, in exponents of 2, to avg, and the moments of the split.
 template <int kDim>
-void launch(Problem p, int heads, cudaStream_t stream) {
+__global__ void __launch_bounds__(kThreads) measure_single(const Problem p) {
+  constexpr int kLanes = kDim / 8, kAtOnce = kThreads / kLanes, kLoads = kOthers / kAtOnce;
+  __shared__ float2 moments[kThreads / 32];
+  const int split = blockIdx.x, head = blockIdx.y, lane = threadIdx.x % kLanes;
+  const float scale = kLog2e * rsqrtf(static_cast<float>(kDim));
+  const long long first = static_cast<long long>(head) * p.clusters;
+  const uint4* centroids = reinterpret_cast<const uint4*>(p.centroids) + first * kLanes + lane;
+  const uint4 query = __ldg(reinterpret_cast<const uint4*>(p.q) + head * kLanes + lane);
+  const int end = min((split + 1) * p.tiles_of_split * kOthers, p.clusters);
+  float largest = -INFINITY, sum = 0;
+  for (int start = split * p.tiles_of_split * kOthers; start < end; start += kOthers) {
+    const int own = start + static_cast<int>(threadIdx.x) / kLanes;
+    uint4 packs[kLoads];
+    int sizes[kLoads];
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) {
+      const int cluster = min(own + i * kAtOnce, p.clusters - 1);
+      packs[i] = __ldcs(centroids + static_cast<long long>(cluster) * kLanes);
+      sizes[i] = __ldg(p.sizes + first + cluster);
+    }
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) {
+      float score = 0;
+      add_product(score, packs[i].x, query.x);
+      add_product(score, packs[i].y, query.y);
+      add_product(score, packs[i].z, query.z);
+      add_product(score, packs[i].w, query.w);
+#pragma unroll
+      for (int distance = kLanes / 2; distance > 0; distance /= 2)
+        score += __shfl_xor_sync(~0u, score, distance);
+      score *= scale;
+      const int cluster = own + i * kAtOnce;
+      if (cluster >= end) continue;
+      if (lane == 0) p.avg[first + cluster] = score;
+      const float now = fmaxf(largest, score);
+      sum = sum * exp2f(largest - now) + static_cast<float>(sizes[i]) * exp2f(score - now);
+      largest = now;
+    }
+  }
+  if (lane != 0) sum = 0;  // all lanes of a group have the same
+  const auto join_lanes = [&] {
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) {
+      const float other = __shfl_xor_sync(~0u, largest, distance);
+      const float other_sum = __shfl_xor_sync(~0u, sum, distance);
+      const float now = fmaxf(largest, other);
+      if (now > -INFINITY) sum = sum * exp2f(largest - now) + other_sum * exp2f(other - now);
+      largest = now;
+    }
+  };
+  join_lanes();
+  if (threadIdx.x % 32 == 0) moments[threadIdx.x / 32] = make_float2(largest, sum);
+  __syncthreads();
+  if (threadIdx.x >= 32) return;
+  largest = threadIdx.x < kThreads / 32 ? moments[threadIdx.x].x : -INFINITY;
+  sum = threadIdx.x < kThreads / 32 ? moments[threadIdx.x].y : 0;
+  join_lanes();
+  if (threadIdx.x == 0)
+    p.moments[static_cast<long long>(head) * p.splits + split] = make_float2(largest, sum);
+}
+
+struct Mask {
+  float* __restrict__ avg;
+  const int* __restrict__ labels;
+  unsigned char* __restrict__ keep;
+  unsigned* __restrict__ bits;       // [heads][words]: whether labels are kept
+  const float* __restrict__ single;  // logarithms of denominators where avg still holds scores
+  int clusters, length, words;
+  float threshold;
+};
+
+/// One thread a label, `clusters` and what fills the last word included.
+__global__ void decide(const Mask m) {
+  const int label = blockIdx.x * blockDim.x + threadIdx.x, head = blockIdx.y;
+  bool kept = label == m.clusters;
+  if (label < m.clusters) {
+    float& average = m.avg[static_cast<long long>(head) * m.clusters + label];
+    if (m.single != nullptr) average = exp2f(average - __ldg(m.single + head));
+    kept = average > m.threshold;
+  }
+  const unsigned votes = __ballot_sync(~0u, kept);
+  if (threadIdx.x % 32 == 0 && label / 32 < m.words)
+    m.bits[static_cast<long long>(head) * m.words + label / 32] = votes;
+}
+
+/// One thread four keys of a head, kQuads times.
+__global__ void mask(const Mask m) {
+  constexpr int kQuads = 4;
+  const int head = blockIdx.y;
+  const unsigned* bits = m.bits + static_cast<long long>(head) * m.words;
+  const int* labels = m.labels + static_cast<long long>(head) * m.length;
+  unsigned char* keep = m.keep + static_cast<long long>(head) * m.length;
+  const auto kept = [bits](int label) {
+    return static_cast<unsigned char>(__ldg(bits + label / 32) >> (label % 32) & 1);
+  };
+  const int first = (blockIdx.x * kQuads * blockDim.x + threadIdx.x) * 4;
+  const int stride = blockDim.x * 4, last = first + (kQuads - 1) * stride;
+  if (m.length % 4 == 0 && last + 4 <= m.length) {
+    int4 quads[kQuads];
+#pragma unroll
+    for (int i = 0; i < kQuads; ++i)
+      quads[i] = __ldcs(reinterpret_cast<const int4*>(labels + first + i * stride));
+#pragma unroll
+    for (int i = 0; i < kQuads; ++i)
+      __stcs(reinterpret_cast<uchar4*>(keep + first + i * stride),
+             make_uchar4(kept(quads[i].x), kept(quads[i].y), kept(quads[i].z), kept(quads[i].w)));
+    return;
+  }
+  for (int i = 0; i < kQuads; ++i)
+    for (int key = first + i * stride; key < min(first + i * stride + 4, m.length); ++key)
+      keep[key] = kept(labels[key]);
+}
+
+/// Fills avg, but for a single query with scores: then their denominators are in lse.
+template <int kDim>
+void launch(const Problem& p, int heads, cudaStream_t stream) {
   const int blocks = (p.queries + kRows - 1) / kRows;
-  const int tiles = (p.clusters + kOthers - 1) / kOthers;
-  const int most_splits = (1024 + blocks * heads - 1) / (blocks * heads);
-  p.tiles_of_split = max((tiles + most_splits - 1) / most_splits, min(tiles, 4));
-  p.splits = (tiles + p.tiles_of_split - 1) / p.tiles_of_split;
-  const size_t rows = static_cast<size_t>(heads) * p.queries;
-  cudaMallocAsync(reinterpret_cast<void**>(&p.moments), rows * p.splits * sizeof(float2), stream);
-  cudaMallocAsync(reinterpret_cast<void**>(&p.lse), rows * sizeof(float), stream);
-  measure<kDim><<<dim3(blocks, p.splits, heads), kThreads, 0, stream>>>(p);
+  if (p.queries == 1)
+    measure_single<kDim><<<dim3(p.splits, heads), kThreads, 0, stream>>>(p);
+  else
+    measure<kDim><<<dim3(blocks, p.splits, heads), kThreads, 0, stream>>>(p);
   join<<<dim3((p.queries + kThreads - 1) / kThreads, heads), kThreads, 0, stream>>>(p);
-  average<kDim><<<dim3((p.clusters + kRows - 1) / kRows, heads), kThreads, 0, stream>>>(p);
-  cudaFreeAsync(p.lse, stream);
-  cudaFreeAsync(p.moments, stream);
+  if (p.queries > 1)
+    average<kDim><<<dim3((p.clusters + kRows - 1) / kRows, heads), kThreads, 0, stream>>>(p);
 }
 
 }  // namespace
@@ -277,13 +370,30 @@ void launch(Problem p, int heads, cudaStream_t stream) {
 extern "C" void solve(const __nv_bfloat16* q, const __nv_bfloat16* centroids, const int* sizes,
                       const int* labels, float* avg, unsigned char* keep, int heads, int queries,
                       int dim, int clusters, int length, float threshold, cudaStream_t stream) {
-  const Problem p{q, centroids, sizes, avg, queries, clusters, 1, 1, nullptr, nullptr};
+  const int blocks = (queries + kRows - 1) / kRows, tiles = (clusters + kOthers - 1) / kOthers;
+  const int most_splits = (2048 + blocks * heads - 1) / (blocks * heads);
+  const int tiles_of_split = max((tiles + most_splits - 1) / most_splits, min(tiles, 4));
+  const int splits = (tiles + tiles_of_split - 1) / tiles_of_split, words = clusters / 32 + 1;
+  const size_t rows = static_cast<size_t>(heads) * queries;
+  float2* moments = nullptr;
+  float* lse = nullptr;
+  unsigned* bits = nullptr;
+  cudaMallocAsync(reinterpret_cast<void**>(&moments), rows * splits * sizeof(float2), stream);
+  cudaMallocAsync(reinterpret_cast<void**>(&lse), rows * sizeof(float), stream);
+  cudaMallocAsync(reinterpret_cast<void**>(&bits),
+                  static_cast<size_t>(heads) * words * sizeof(unsigned), stream);
+  const Problem p{q,        centroids, sizes,          avg,     queries,
+                  clusters, splits,    tiles_of_split, moments, lse};
   if (dim == 64)
     launch<64>(p, heads, stream);
   else
     launch<128>(p, heads, stream);
-  const Mask m{avg,      labels, keep,     static_cast<long long>(heads) * length,
-               clusters, length, threshold};
-  constexpr int kKeys = 4 * 256;
-  mask<<<static_cast<unsigned>((m.keys + kKeys - 1) / kKeys), 256, 0, stream>>>(m);
+  const Mask m{avg,      labels, keep,  bits,     queries == 1 ? lse : nullptr,
+               clusters, length, words, threshold};
+  decide<<<dim3((words * 32 + 255) / 256, heads), 256, 0, stream>>>(m);
+  constexpr int kKeys = 16 * 256;
+  mask<<<dim3((length + kKeys - 1) / kKeys, heads), 256, 0, stream>>>(m);
+  cudaFreeAsync(bits, stream);
+  cudaFreeAsync(lse, stream);
+  cudaFreeAsync(moments, stream);
 }

@@ -16,6 +16,7 @@ import unittest
 ASSAY = os.path.realpath(sys.argv.pop(1)) if len(sys.argv) > 1 else ""
 KILLS = 50
 KILLS_A_RUN = 5
+SEED = int(os.environ.get("ASSAY_FAULT_SEED", "4"))
 
 SOURCE = """// %s
 __global__ void add(const float* a, const float* b, float* c, int n) {
@@ -30,8 +31,8 @@ CONDITIONS = {"good.cu": "i < n", "bad.cu": "i < n - 1"}
 OUTCOMES = {"good.cu": "correct", "bad.cu": "wrong_output"}
 
 
-def session_processes(session):
-    """Living processes of a session, without its leader. Sandboxed programs have their own."""
+def processes():
+    """Of all living processes (pid, parent, session)."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -39,9 +40,23 @@ def session_processes(session):
                 fields = file.read().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[3]) == session and int(name) != session and fields[0] not in "ZX":
-            found.append(int(name))
+        if fields[0] not in "ZX":
+            found.append((int(name), int(fields[1]), int(fields[3])))
     return found
+
+
+def session_processes(session):
+    """Processes of a session, without its leader. Sandboxed programs have their own."""
+    return [pid for pid, _, its in processes() if its == session and pid != session]
+
+
+def descendants(root):
+    """Children of a process, and theirs, sandboxed or not."""
+    living = processes()
+    found = [root]
+    for parent in found:
+        found += [pid for pid, its_parent, _ in living if its_parent == parent]
+    return found[1:]
 
 
 class Faults(unittest.TestCase):
@@ -74,7 +89,7 @@ class Faults(unittest.TestCase):
 
     def kill_one(self, process, random_source):
         """Assay itself, or one of its children."""
-        targets = [process.pid] + session_processes(process.pid)
+        targets = [process.pid] + descendants(process.pid)
         target = random_source.choice(targets)
         try:
             os.kill(target, signal.SIGKILL)
@@ -87,7 +102,8 @@ class Faults(unittest.TestCase):
             self.assertIn(process.returncode, (0, 3), output)
 
     def test_a_run_killed_anywhere_is_completed(self):
-        random_source = random.Random(4)
+        random_source = random.Random(SEED)
+        print(f"seed {SEED} (ASSAY_FAULT_SEED)", flush=True)
         self.write_candidates("whole")
         began = time.monotonic()
         self.assertEqual(self.evaluate("whole")[0], 0)

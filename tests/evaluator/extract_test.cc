@@ -37,6 +37,14 @@ TEST(ExtractCode, TakesAnAnswerThatIsCodeAlready) {
   EXPECT_EQ(extraction.code, "#include <cuda_runtime.h>\nvoid solve() {}\n");
 }
 
+TEST(ExtractCode, TakesPythonFromABlockAndAsAnAnswer) {
+  const std::string code = "import triton\n\ndef solve(x):\n    pass\n";
+  EXPECT_EQ(extract_code("Like this:\n```python\n" + code + "```\n").code, code);
+  EXPECT_EQ(extract_code("```py\nx = 1\n```\n```\n$ ls\n```\n").code, "x = 1\n");
+  EXPECT_EQ(extract_code(code).how, "whole_answer");
+  EXPECT_EQ(extract_code("import this and solve that").how, "none");
+}
+
 TEST(ExtractCode, FindsNoCodeInARefusal) {
   const auto extraction = extract_code("I cannot solve this.");
   EXPECT_EQ(extraction.how, "none");

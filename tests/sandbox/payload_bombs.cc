@@ -117,6 +117,15 @@ int fill_folder(const Arguments& arguments) {
   return error;
 }
 
+/// The same in one file that stays, for ever.
+int fill_and_sleep(const Arguments& arguments) {
+  const int file = open((arguments.at(0) + "/assay-fill").c_str(), O_WRONLY | O_CREAT, 0600);
+  const std::string block(kMega, 'x');
+  for (long i = 0; i < number(arguments, 1); ++i)
+    if (write(file, block.data(), block.size()) < 0) return errno;
+  for (;;) pause();
+}
+
 int fill_anonymous_file(const Arguments& arguments) {
   static char block[kMega];
   const long file = syscall(SYS_memfd_create, "x", 0);
@@ -201,6 +210,7 @@ const std::map<std::string, Action>& bombs() {
       {"zombies", leave_zombies},
       {"bury-orphans", bury_orphans},
       {"fill", fill_folder},
+      {"fill-and-sleep", fill_and_sleep},
       {"memfd-fill", fill_anonymous_file},
       {"deep-tree", make_deep_tree},
       {"core-dump", dump_core},

@@ -16,8 +16,8 @@ namespace assay::sandbox {
 inline Command payload(std::vector<std::string> arguments) {
   Command command;
   command.arguments = std::move(arguments);
-  command.arguments.insert(command.arguments.begin(), "/payload");
-  command.mounts = {{SANDBOX_PAYLOAD, "/payload", false}};
+  command.arguments.insert(command.arguments.begin(), SANDBOX_PAYLOAD);
+  command.mounts = {{SANDBOX_PAYLOAD}};
   return command;
 }
 
@@ -27,6 +27,17 @@ inline Outcome run_payload(std::vector<std::string> arguments, Policy policy = P
   Result<Outcome> result = run(payload(std::move(arguments)), limits, policy);
   EXPECT_TRUE(result.ok()) << result.error().message;
   return result.ok() ? *std::move(result) : Outcome{};
+}
+
+/// The program did not get the room it wanted: its tmpfs is full, or without a mount namespace it
+/// was ended (a faster one ends before anybody looks).
+inline void expect_no_space(const Outcome& outcome) {
+  if (isolation().namespaces) {
+    EXPECT_EQ(outcome.standard_output, "ENOSPC\n");
+  } else {
+    EXPECT_TRUE(outcome.exit == Exit::output || outcome.exit == Exit::exited)
+        << outcome.explanation;
+  }
 }
 
 /// The exit status of the payload outside any sandbox; -1 when it was killed. In a process of its
