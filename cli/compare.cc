@@ -1,75 +1,49 @@
 // assay compare: two runs on the tasks they share, paired.
+#include "reports/compare.h"
+
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "agents/http/json.h"
+#include "cli/chosen_run.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
-#include "reports/run_report.h"
-#include "tasks/nearest.h"
+#include "reports/table.h"
 
 namespace assay {
 
 namespace {
 
-/// "DIR", or "DIR@AGENT" where a directory holds several.
-Result<ReportRun> chosen_run(const std::string& text) {
-  const size_t at = text.rfind('@');
-  const bool named = at != std::string::npos && !std::filesystem::exists(text);
-  const std::string folder = named ? text.substr(0, at) : text;
-  const std::string agent = named ? text.substr(at + 1) : "";
-  ASSIGN_OR_RETURN(ReportData data, load_report({folder}));
-  std::vector<std::string> labels;
-  std::vector<ReportRun*> found;
-  for (ReportRun& run : data.runs) {
-    labels.push_back(run.label);
-    if (agent.empty() || run.label == agent || run.run.agent == agent) found.push_back(&run);
-  }
-  if (found.size() == 1) {
-    found[0]->label += " (" + folder + ")";
-    return std::move(*found[0]);
-  }
-  return Error{ErrorKind::usage,
-               fmt::format("{} {}; write {}@AGENT with one of: {}", folder,
-                           found.empty() ? "has no such agent" : "holds several agents", folder,
-                           listed(labels))};
-}
+struct CompareArguments {
+  std::string a, b;
+  bool json = false;
+};
 
-Result<int> compare(const std::string& first, const std::string& second) {
-  ASSIGN_OR_RETURN(const ReportRun a, chosen_run(first));
-  ASSIGN_OR_RETURN(const ReportRun b, chosen_run(second));
+Result<int> compare(const CompareArguments& arguments) {
+  ASSIGN_OR_RETURN(const ReportRun a, chosen_run(arguments.a));
+  ASSIGN_OR_RETURN(const ReportRun b, chosen_run(arguments.b));
   ASSIGN_OR_RETURN(const RunComparison result, compare_runs(a, b));
-  fmt::print("A: {}\nB: {}\n{} tasks in common\n", result.a, result.b, result.tasks);
-  const auto& pass = result.pass_difference;
-  fmt::print("pass@1, A - B:     {:+.3f}", pass.value);
-  if (std::isfinite(pass.interval.high))
-    fmt::print("  [{:+.3f}, {:+.3f}] (95 %, paired by task)", pass.interval.low,
-               pass.interval.high);
-  fmt::print("\ntasks better:      A {}, B {}, equal {} (sign test p = {:.3g})\n", result.wins,
-             result.losses, result.ties, result.sign_p);
-  if (result.speed_ratio) {
-    fmt::print("speed, A over B:   {:.3g}x", result.speed_ratio->value);
-    if (std::isfinite(result.speed_ratio->interval.high))
-      fmt::print("  [{:.3g}, {:.3g}]", result.speed_ratio->interval.low,
-                 result.speed_ratio->interval.high);
-    fmt::print(" on {} tasks that both solved and timed\n", result.timed_tasks);
-  } else {
-    fmt::print("speed, A over B:   not measured\n");
-  }
+  if (arguments.json)
+    fmt::print("{}\n", json_text(to_json(result)));
+  else
+    fmt::print("{}", comparison_text(result, terminal_width(STDOUT_FILENO)));
   return kEvaluated;
 }
 
 }  // namespace
 
 void add_compare_command(CLI::App& app, int& status) {
-  const auto runs = std::make_shared<std::pair<std::string, std::string>>();
+  const auto arguments = std::make_shared<CompareArguments>();
   CLI::App* command =
       app.add_subcommand("compare", "Two runs on the tasks they share: paired differences.");
-  command->add_option("a", runs->first, "Run directory, or DIR@AGENT")->required();
-  command->add_option("b", runs->second, "Run directory, or DIR@AGENT")->required();
-  command->callback([runs, &status] {
-    const Result<int> result = compare(runs->first, runs->second);
+  command->add_option("a", arguments->a, "Run directory, or DIR@AGENT")->required();
+  command->add_option("b", arguments->b, "Run directory, or DIR@AGENT")->required();
+  command->add_flag("--json", arguments->json, "One JSON object");
+  command->callback([arguments, &status] {
+    const Result<int> result = compare(*arguments);
     status = result.ok() ? *result : report(result.error());
   });
 }

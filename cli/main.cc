@@ -24,8 +24,10 @@ int main(int argument_count, char** arguments) {
   assay::add_show_command(app, status);
   assay::add_report_command(app, status);
   assay::add_compare_command(app, status);
+  assay::add_power_command(app, status);
   assay::add_export_command(app, status);
   assay::add_retry_command(app, status);
+  assay::add_retest_command(app, status);
   assay::add_rewards_command(app, status);
   assay::add_rescore_command(app, status);
   assay::add_serve_command(app, status);

@@ -2,41 +2,33 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "agents/http/json.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
+#include "reports/run_list.h"
 #include "reports/run_report.h"
 #include "reports/table.h"
 
 namespace assay {
 
-namespace fs = std::filesystem;
-
 namespace {
 
-Result<int> list_runs(const std::string& folder) {
-  if (!fs::is_directory(folder))
-    return Error{ErrorKind::not_found,
-                 fmt::format("there is no folder {}; runs are kept there unless --out says "
-                             "otherwise",
-                             folder)};
-  std::vector<fs::path> folders;
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (fs::exists(entry.path() / "results.sqlite")) folders.push_back(entry.path());
-  std::ranges::sort(folders);
-  Table table({"directory", "agent", "suite", "loop", "device", "done", "started", "stopped"});
-  for (const fs::path& path : folders) {
-    const auto data = load_report({path});
-    if (!data.ok()) continue;  // evaluations without agents
-    for (const ReportRun& run : data->runs) {
-      const auto done = std::ranges::count_if(run.samples, &ReportSample::counted);
-      table.add({path.string(), run.run.agent, run.run.suite, run.run.loop, run.run.device_id,
-                 fmt::format("{}/{}", done, run.samples.size()), run.run.started_at,
-                 run.run.stopped});
-    }
+Result<int> print_runs(const std::string& folder, bool json) {
+  ASSIGN_OR_RETURN(const RunList list, list_runs(folder));
+  for (const std::string& problem : list.unreadable) fmt::print(stderr, "assay: {}\n", problem);
+  if (json) {
+    for (const ListedRun& run : list.runs) fmt::print("{}\n", json_text(to_json(run)));
+    return kEvaluated;
   }
+  Table table(
+      {"directory", "agent", "suite", "loop", "device", "done", "correct", "started", "stopped"});
+  for (const auto& [path, run, tally] : list.runs)
+    table.add({path.string(), run.agent, run.suite, run.loop, run.device_id,
+               fmt::format("{}/{}", tally.done, tally.samples), std::to_string(tally.correct),
+               run.started_at, run.stopped});
   fmt::print("{}", table.text(terminal_width(STDOUT_FILENO)));
   return kEvaluated;
 }
@@ -67,8 +59,10 @@ void add_runs_command(CLI::App& app, int& status) {
   command->require_subcommand(1);
   CLI::App* list = command->add_subcommand("list", "The runs under a folder.");
   list->add_option("folder", *folder, "Folder of run directories")->default_val("runs");
-  list->callback([folder, &status] {
-    const Result<int> result = list_runs(*folder);
+  const auto json = std::make_shared<bool>(false);
+  list->add_flag("--json", *json, "One JSON object a run and line");
+  list->callback([folder, json, &status] {
+    const Result<int> result = print_runs(*folder, *json);
     status = result.ok() ? *result : report(result.error());
   });
   CLI::App* show = command->add_subcommand("show", "The samples of a run directory.");

@@ -295,6 +295,7 @@ bool Evaluator::record_case(Story& story, const BoundCase& bound, CaseResult& re
   }
   plan = *std::move(recorded->plan);
   result.plan_digest = plan.digest();
+  result.plan = summarise(plan, story.artifact->kernels);
   if (story.options.keep_plan) result.plan_json = nlohmann::json(plan).dump(1);
   if (const auto problem = validate(plan, *story.artifact, bound, device_)) {
     set_verdict(result, problem->launch_limits ? Outcome::launch_error : Outcome::record_error,

@@ -14,6 +14,7 @@
 #include "evaluator/check/check.h"
 #include "evaluator/compile/compiler.h"
 #include "evaluator/outcome.h"
+#include "evaluator/plan/summary.h"
 #include "evaluator/record/recorder.h"
 #include "evaluator/runner/runner.h"
 #include "evaluator/score/score.h"
@@ -55,6 +56,7 @@ struct CaseResult {
   uint64_t seed = 0;
   double record_ms = 0;
   std::string plan_digest;
+  std::optional<PlanSummary> plan;  // absent: nothing was recorded
   std::string plan_json;
   std::string solve_output;  // what solve() printed on the host
   CheckReport report;        // outcome, reason and explanation of this case are in here

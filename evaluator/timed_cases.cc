@@ -78,11 +78,10 @@ Outcome outcome_of_violation(const std::string& reason) {
 }
 
 std::optional<TimingViolation> physics_violation(const TimingReport& report, const BoundCase& bound,
-                                                 const std::string& unit,
                                                  const DeviceProfile& datasheet) {
   for (const TimingSample& sample : report.samples) {
     if (sample.side != Side::candidate) continue;
-    const double floor_us = burst_floor_us(bound, unit, datasheet, sample.calls);
+    const double floor_us = burst_floor_us(bound, datasheet, sample.calls);
     if (1e3 * sample.elapsed_ms >= kPhysicsSlack * floor_us) continue;
     return TimingViolation{
         "physics",
@@ -158,8 +157,7 @@ Result<CaseTiming> Evaluator::measure(const Task& task, const BoundCase& bound,
   for (int process = 0; process < budget.processes; ++process) {
     job.seed = seed + static_cast<uint64_t>(process) * 0x9e3779b97f4a7c15;
     ASSIGN_OR_RETURN(TimingReport report, runners_->time(job, budget.fresh_process));
-    if (!report.violation && sheet)
-      report.violation = physics_violation(report, bound, task.work.unit, *sheet);
+    if (!report.violation && sheet) report.violation = physics_violation(report, bound, *sheet);
     timing.processes.push_back(std::move(report));
     if (timing.processes.back().violation) return timing;
   }

@@ -20,7 +20,6 @@ Outcome outcome_of_violation(const std::string& reason);
 
 /// A burst of the candidate that was faster than the device can be, as a violation.
 std::optional<TimingViolation> physics_violation(const TimingReport& report, const BoundCase& bound,
-                                                 const std::string& unit,
                                                  const DeviceProfile& datasheet);
 
 /// The speedup that the reports of one or more processes agree on: for one, its own; for several,

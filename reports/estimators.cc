@@ -71,9 +71,8 @@ Estimate mean(std::span<const double> values) {
   for (const double value : values) estimate.value += value / n;
   double squares = 0;
   for (const double value : values) squares += (value - estimate.value) * (value - estimate.value);
-  const double half = values.size() < 2
-                          ? kInfinity
-                          : student_t975(estimate.count - 1) * std::sqrt(squares / (n - 1) / n);
+  estimate.standard_error = values.size() < 2 ? kInfinity : std::sqrt(squares / (n - 1) / n);
+  const double half = student_t975(estimate.count - 1) * estimate.standard_error;
   estimate.interval = {estimate.value - half, estimate.value + half};
   return estimate;
 }
@@ -95,6 +94,20 @@ Estimate paired_difference(std::span<const double> a, std::span<const double> b)
   std::vector<double> differences;
   for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) differences.push_back(a[i] - b[i]);
   return mean(differences);
+}
+
+std::optional<double> correlation(std::span<const double> a, std::span<const double> b) {
+  const size_t count = std::min(a.size(), b.size());
+  if (count < 3) return std::nullopt;
+  const double mean_a = mean(a.first(count)).value, mean_b = mean(b.first(count)).value;
+  double squares_a = 0, squares_b = 0, products = 0;
+  for (size_t i = 0; i < count; ++i) {
+    squares_a += (a[i] - mean_a) * (a[i] - mean_a);
+    squares_b += (b[i] - mean_b) * (b[i] - mean_b);
+    products += (a[i] - mean_a) * (b[i] - mean_b);
+  }
+  if (!(squares_a > 0) || !(squares_b > 0)) return std::nullopt;
+  return products / std::sqrt(squares_a * squares_b);
 }
 
 Interval bootstrap_mean(std::span<const double> values, uint64_t seed) {

@@ -24,8 +24,9 @@ Interval wilson_interval(int successes, int n);
 
 struct Estimate {
   double value = 0;
-  Interval interval;  // 95 %
-  int count = 0;      // values it rests on
+  Interval interval;          // 95 %
+  double standard_error = 0;  // of a geometric mean: of its logarithm; infinite below 2 values
+  int count = 0;              // values it rests on
 };
 
 /// Mean with Student's interval; infinite below 2 values.
@@ -37,6 +38,9 @@ std::optional<Estimate> geometric_mean_estimate(std::span<const double> values);
 
 /// Mean of a[i] - b[i] with Student's interval of the paired differences.
 Estimate paired_difference(std::span<const double> a, std::span<const double> b);
+
+/// Pearson's correlation of pairs; absent below 3 pairs and where one side does not vary.
+std::optional<double> correlation(std::span<const double> a, std::span<const double> b);
 
 /// Percentile bootstrap of the mean over tasks: 2000 resamples of the values from `seed`. All equal
 /// values give a zero-width interval: use wilson_interval for rates there.

@@ -17,7 +17,8 @@ namespace assay {
 /// One sample with its speed, ready for statistics.
 struct ReportSample {
   SampleResult result;
-  std::optional<Speed> speed;
+  std::optional<Speed> speed;        // of the re-test, where there was one
+  std::optional<Speed> first_speed;  // where there was a re-test: what it was chosen by
   bool counted() const { return result.state == SampleState::done; }  // has a verdict
   bool correct() const { return counted() && result.outcome == Outcome::correct; }
 };
@@ -45,6 +46,7 @@ struct RateAtK {
   double p = 0;  // fast_p's threshold; unused by pass@k
   int k = 1;
   std::optional<double> value;
+  double standard_error = 0;      // clustered by task
   statistics::Interval interval;  // 95 %, bootstrap over tasks
   int tasks = 0;                  // that have k samples
 };
@@ -66,6 +68,9 @@ struct ReportRow {
   std::optional<statistics::Estimate>
       gmean_correct;                              // per task, then over tasks; failures left out
   std::optional<statistics::Estimate> gmean_all;  // tasks without a correct sample count 1.0x
+  // Of what assay retest timed a second time (reports/retest.h).
+  std::optional<statistics::Estimate> best_retested;  // per task its fastest, then over tasks
+  std::optional<statistics::Estimate> shrinkage;      // first speedup over the second
   std::optional<double> median_speedup, quartile_low, quartile_high;
   int64_t tokens = 0;
   std::optional<double> cost_dollars;  // absent where one is unknown
@@ -78,18 +83,5 @@ enum class ReportFormat { text, markdown, csv, json };
 /// `width` as in Table::text.
 std::string report_text(const ReportData& data, const std::vector<ReportRow>& rows,
                         ReportFormat format, size_t width);
-
-/// Two runs on the tasks that both have: differences of pass@1 and of ln speedup, paired by task.
-struct RunComparison {
-  std::string a, b;
-  int tasks = 0;
-  statistics::Estimate pass_difference;  // of pass@1, a - b
-  int wins = 0, losses = 0, ties = 0;    // of a, by task
-  double sign_p = 1;
-  int timed_tasks = 0;                              // both have a timed correct sample
-  std::optional<statistics::Estimate> speed_ratio;  // geometric, a over b
-};
-/// not_found where the runs share no task with verdicts.
-Result<RunComparison> compare_runs(const ReportRun& a, const ReportRun& b);
 
 }  // namespace assay

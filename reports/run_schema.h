@@ -1,4 +1,4 @@
-// The tables of runs: version 3 of the store's schema.
+// The tables of runs: version 3 of the store's schema, and what later versions added.
 #pragma once
 
 namespace assay {
@@ -81,6 +81,15 @@ CREATE TABLE responses (         -- one attempt at an API, answered or not
 );
 CREATE INDEX responses_by_turn ON responses(turn_id);
 CREATE INDEX responses_by_sample ON responses(sample_id);
+)sql";
+
+/// Version 5: winners that were timed a second time (reports/retest.h).
+inline constexpr const char* kRetests = R"sql(
+CREATE TABLE retests (
+  evaluation_id INTEGER PRIMARY KEY REFERENCES evaluations(id) ON DELETE CASCADE,  -- the first
+  retest_id INTEGER NOT NULL REFERENCES evaluations(id) ON DELETE CASCADE
+);
+CREATE INDEX retests_by_retest ON retests(retest_id);
 )sql";
 
 }  // namespace assay

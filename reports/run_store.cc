@@ -180,6 +180,19 @@ Result<std::vector<RunRow>> RunStore::runs() const {
   return rows;
 }
 
+Result<std::map<int64_t, RunTally>> RunStore::tallies() const {
+  const std::lock_guard lock(store_.connection_mutex());
+  Statement query(store_.connection(),
+                  "SELECT run_id, count(*), sum(state = 'done'), sum(state = 'failed'),"
+                  " sum(state = 'done' AND t.outcome = 'correct')"
+                  " FROM samples s LEFT JOIN turns t ON t.id = s.best_turn_id GROUP BY run_id");
+  const auto count = [&](int column) { return static_cast<int>(query.integer(column)); };
+  std::map<int64_t, RunTally> tallies;
+  while (query.step()) tallies[query.integer(0)] = {count(1), count(2), count(3), count(4)};
+  RETURN_IF_ERROR(query.error());
+  return tallies;
+}
+
 Result<SampleRow> RunStore::open_sample(const SampleRow& wanted) {
   const std::lock_guard lock(store_.connection_mutex());
   Statement insert(store_.connection(),
@@ -281,6 +294,13 @@ Result<std::vector<TurnRow>> RunStore::turns(int64_t sample_id) const {
   return rows;
 }
 
+Result<void> RunStore::set_retest(int64_t evaluation_id, int64_t retest_id) {
+  const std::lock_guard lock(store_.connection_mutex());
+  Statement insert(store_.connection(), "INSERT OR REPLACE INTO retests VALUES (?, ?)");
+  insert << evaluation_id << retest_id;
+  return insert.run();
+}
+
 Result<Spent> RunStore::spent(int64_t run_id) const {
   const std::lock_guard lock(store_.connection_mutex());
   Statement query(store_.connection(),
@@ -298,10 +318,12 @@ Result<std::vector<SampleResult>> RunStore::results(int64_t run_id) const {
   const std::lock_guard lock(store_.connection_mutex());
   Statement query(store_.connection(),
                   "SELECT s.id, s.task_id, s.suite, s.level, s.number, s.state, s.failure_class,"
-                  " best.outcome, e.reason, e.explanation, best.evaluation_id, e.code_digest,"
-                  " used.turns, used.tokens, used.output_tokens, used.cost, used.seconds"
+                  " ifnull(e.outcome, best.outcome), e.reason, e.explanation, best.evaluation_id,"
+                  " e.code_digest, used.turns, used.tokens, used.output_tokens, used.cost,"
+                  " used.seconds, again.retest_id"
                   " FROM samples s LEFT JOIN turns best ON best.id = s.best_turn_id"
-                  " LEFT JOIN evaluations e ON e.id = best.evaluation_id"
+                  " LEFT JOIN retests again ON again.evaluation_id = best.evaluation_id"
+                  " LEFT JOIN evaluations e ON e.id = ifnull(again.retest_id, best.evaluation_id)"
                   " LEFT JOIN (SELECT sample_id, count(*) AS turns, sum(tokens) AS tokens,"
                   "   sum(output_tokens) AS output_tokens, sum(seconds) AS seconds,"
                   "   CASE WHEN count(cost_dollars) = count(*) THEN sum(cost_dollars) END AS cost"
@@ -329,6 +351,7 @@ Result<std::vector<SampleResult>> RunStore::results(int64_t run_id) const {
     row.output_tokens = query.integer(14);
     row.cost_dollars = optional_real(query, 15);
     row.seconds = query.real(16);
+    row.retest_id = optional_integer(query, 17);
   }
   RETURN_IF_ERROR(query.error());
   return rows;

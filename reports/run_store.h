@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -98,6 +99,7 @@ struct SampleResult {
   std::string reason;
   std::string explanation;
   std::optional<int64_t> evaluation_id;
+  std::optional<int64_t> retest_id;  // its evaluation decides over outcome, reason, explanation
   std::string code_digest;
   int turns = 0;
   int64_t tokens = 0;
@@ -114,6 +116,14 @@ struct Spent {
   double device_seconds = 0;
 };
 
+/// How far a run is, in samples.
+struct RunTally {
+  int samples = 0;  // that were begun
+  int done = 0;
+  int failed = 0;
+  int correct = 0;  // of the done ones
+};
+
 /// Thread-safe. The Store must outlive it.
 class RunStore {
  public:
@@ -124,6 +134,8 @@ class RunStore {
   Result<RunRow> open_run(const RunRow& wanted);
   Result<void> set_progress(int64_t run_id, double charged_seconds, const std::string& stopped);
   Result<std::vector<RunRow>> runs() const;
+  /// By run id; runs without samples are not in it.
+  Result<std::map<int64_t, RunTally>> tallies() const;
 
   /// The sample of this run, task and number, added if it is new.
   Result<SampleRow> open_sample(const SampleRow& wanted);
@@ -137,6 +149,9 @@ class RunStore {
   /// Writes evaluation_id, outcome, feedback_digest and device_seconds.
   Result<void> set_judged(const TurnRow& turn);
   Result<std::vector<TurnRow>> turns(int64_t sample_id) const;
+
+  /// `retest_id` is what reports are to use instead of `evaluation_id`.
+  Result<void> set_retest(int64_t evaluation_id, int64_t retest_id);
 
   Result<Spent> spent(int64_t run_id) const;
   Result<std::vector<SampleResult>> results(int64_t run_id) const;

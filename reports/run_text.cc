@@ -42,6 +42,11 @@ bool scored(const std::vector<ReportRow>& rows) {
   });
 }
 
+/// Whether some candidates were timed a second time.
+bool retested(const std::vector<ReportRow>& rows) {
+  return std::ranges::any_of(rows, [](const ReportRow& row) { return row.shrinkage.has_value(); });
+}
+
 std::vector<std::string> header(const std::vector<ReportRow>& rows) {
   std::vector<std::string> cells = {"agent", "level", "tasks", "samples"};
   if (rows.empty()) return cells;
@@ -50,19 +55,20 @@ std::vector<std::string> header(const std::vector<ReportRow>& rows) {
     if (rate.k == 1 && rate.p > 0) cells.push_back(fmt::format("fast_{:g}@1 %", rate.p));
   if (scored(rows))
     for (const RateAtK& score : rows[0].score) cells.push_back(fmt::format("score@{}", score.k));
-  for (const char* cell :
-       {"timed", "gmean correct", "gmean all", "median", "tokens", "cost", "verdicts"})
+  for (const char* cell : {"timed", "gmean correct", "gmean all", "median"})
     cells.emplace_back(cell);
+  if (retested(rows)) cells.emplace_back("best");
+  for (const char* cell : {"tokens", "cost", "verdicts"}) cells.emplace_back(cell);
   return cells;
 }
 
-std::vector<std::string> cells_of(const ReportRow& row, bool with_scores) {
+std::vector<std::string> cells_of(const ReportRow& row, const std::vector<ReportRow>& rows) {
   std::vector<std::string> cells = {row.label, row.level, std::to_string(row.tasks),
                                     std::to_string(row.samples)};
   for (const RateAtK& rate : row.pass) cells.push_back(percent(rate));
   for (const RateAtK& rate : row.fast)
     if (rate.k == 1 && rate.p > 0) cells.push_back(percent(rate));
-  for (const RateAtK& score : with_scores ? row.score : std::vector<RateAtK>())
+  for (const RateAtK& score : scored(rows) ? row.score : std::vector<RateAtK>())
     cells.push_back(score.value ? fmt::format("{:.2f} [{:.2f}, {:.2f}]", *score.value,
                                               score.interval.low, score.interval.high)
                                 : "-");
@@ -70,13 +76,14 @@ std::vector<std::string> cells_of(const ReportRow& row, bool with_scores) {
   cells.push_back(times(row.gmean_correct));
   cells.push_back(times(row.gmean_all));
   cells.push_back(row.median_speedup ? fmt::format("{:.3g}x", *row.median_speedup) : "-");
+  if (retested(rows)) cells.push_back(times(row.best_retested));
   cells.push_back(short_count(static_cast<uint64_t>(row.tokens)));
   cells.push_back(row.cost_dollars ? fmt::format("${:.2f}", *row.cost_dollars) : "unknown");
   cells.push_back(verdict_text(row));
   return cells;
 }
 
-std::string notes(const ReportData& data) {
+std::string notes(const ReportData& data, const std::vector<ReportRow>& rows) {
   std::string text =
       "Rates are unbiased estimates in percent with 95 % intervals over tasks; '-' is undefined "
       "(fewer than k samples, or nothing timed).\n"
@@ -84,6 +91,20 @@ std::string notes(const ReportData& data) {
       "task's naive kernel.\n"
       "score@k: expected best of k samples; 0 is the naive kernel, 1 the expert's, on a log "
       "scale.\n";
+  for (const ReportRow& row : rows)
+    if (row.level == "all" && row.shrinkage)
+      text += fmt::format(
+          "{}: {} candidates were timed again and are reported by that alone; the first "
+          "measurement "
+          "had shown them {:+.1f} % faster. best: each task's fastest of them.\n",
+          row.label, row.shrinkage->count, 100 * (row.shrinkage->value - 1));
+  if (!retested(rows) &&
+      std::ranges::any_of(rows, [](const ReportRow& row) { return row.timed > 0; }))
+    text +=
+        "No candidate was timed a second time: the fastest ones look faster than they are (assay "
+        "retest).\n";
+  if (std::ranges::any_of(rows, [](const ReportRow& row) { return row.tasks < 10; }))
+    text += "With fewer than 10 tasks an interval says little about other tasks.\n";
   for (const ReportRun& run : data.runs)
     text += fmt::format("{}: suite {}, loop {}, device {}{}\n", run.label, run.run.suite,
                         run.run.loop, run.run.device_id,
@@ -103,13 +124,18 @@ std::string csv_cell(std::string cell) {
 
 std::string csv(const std::vector<ReportRow>& rows) {
   std::string text =
-      "agent,level,tasks,samples,failed,unfinished,statistic,k,p,value,low,high,tasks_used\n";
+      "agent,level,tasks,samples,failed,unfinished,statistic,k,p,value,low,high,standard_error,"
+      "tasks_used\n";
   const auto line = [&](const ReportRow& row, const char* statistic, const RateAtK& rate) {
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_cell(row.label),
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_cell(row.label),
                         csv_cell(row.level), row.tasks, row.samples, row.failed, row.unfinished,
                         statistic, rate.k, rate.p, rate.value ? fmt::format("{}", *rate.value) : "",
                         rate.value ? fmt::format("{}", rate.interval.low) : "",
-                        rate.value ? fmt::format("{}", rate.interval.high) : "", rate.tasks);
+                        rate.value ? fmt::format("{}", rate.interval.high) : "",
+                        rate.value && std::isfinite(rate.standard_error)
+                            ? fmt::format("{}", rate.standard_error)
+                            : "",
+                        rate.tasks);
   };
   const auto speed = [&](const ReportRow& row, const char* statistic,
                          const std::optional<statistics::Estimate>& estimate) {
@@ -118,6 +144,7 @@ std::string csv(const std::vector<ReportRow>& rows) {
     rate.k = 0;
     rate.value = estimate->value;
     rate.interval = estimate->interval;
+    rate.standard_error = estimate->standard_error;
     rate.tasks = estimate->count;
     line(row, statistic, rate);
   };
@@ -128,6 +155,8 @@ std::string csv(const std::vector<ReportRow>& rows) {
     for (const RateAtK& score : row.score) line(row, "score@k", score);
     speed(row, "gmean_correct", row.gmean_correct);
     speed(row, "gmean_all", row.gmean_all);
+    speed(row, "best_retested", row.best_retested);
+    speed(row, "shrinkage", row.shrinkage);
   }
   return text;
 }
@@ -138,23 +167,25 @@ nlohmann::json rate_json(const RateAtK& rate) {
     json["value"] = *rate.value;
     json["low"] = rate.interval.low;
     json["high"] = rate.interval.high;
+    if (std::isfinite(rate.standard_error)) json["standard_error"] = rate.standard_error;
   }
   return json;
 }
 
 nlohmann::json estimate_json(const std::optional<statistics::Estimate>& estimate) {
   if (!estimate) return nullptr;
-  nlohmann::json json = {{"value", estimate->value}, {"tasks", estimate->count}};
+  nlohmann::json json = {{"value", estimate->value}, {"count", estimate->count}};
   if (std::isfinite(estimate->interval.high)) {
     json["low"] = estimate->interval.low;
     json["high"] = estimate->interval.high;
+    json["log_standard_error"] = estimate->standard_error;
   }
   return json;
 }
 
 nlohmann::json rows_json(const ReportData& data, const std::vector<ReportRow>& rows) {
   nlohmann::json json = {
-      {"version", 1}, {"runs", nlohmann::json::array()}, {"rows", nlohmann::json::array()}};
+      {"version", 2}, {"runs", nlohmann::json::array()}, {"rows", nlohmann::json::array()}};
   for (const ReportRun& run : data.runs)
     json["runs"].push_back({{"label", run.label},
                             {"agent", run.run.agent},
@@ -177,6 +208,8 @@ nlohmann::json rows_json(const ReportData& data, const std::vector<ReportRow>& r
                           {"tokens", row.tokens},
                           {"gmean_correct", estimate_json(row.gmean_correct)},
                           {"gmean_all", estimate_json(row.gmean_all)},
+                          {"best_retested", estimate_json(row.best_retested)},
+                          {"shrinkage", estimate_json(row.shrinkage)},
                           {"cost_dollars", nullptr},
                           {"median_speedup", nullptr}};
     if (row.cost_dollars) one["cost_dollars"] = *row.cost_dollars;
@@ -213,7 +246,7 @@ std::string markdown(const std::vector<ReportRow>& rows) {
   std::string text = line(head) + "|";
   for (size_t i = 0; i < head.size(); ++i) text += "---|";
   text += "\n";
-  for (const ReportRow& row : rows) text += line(cells_of(row, scored(rows)));
+  for (const ReportRow& row : rows) text += line(cells_of(row, rows));
   return text;
 }
 
@@ -228,13 +261,13 @@ std::string report_text(const ReportData& data, const std::vector<ReportRow>& ro
       return rows_json(data, rows).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
              "\n";
     case ReportFormat::markdown:
-      return markdown(rows) + "\n" + notes(data);
+      return markdown(rows) + "\n" + notes(data, rows);
     case ReportFormat::text:
       break;
   }
   Table table(header(rows));
-  for (const ReportRow& row : rows) table.add(cells_of(row, scored(rows)));
-  return table.text(width) + "\n" + notes(data);
+  for (const ReportRow& row : rows) table.add(cells_of(row, rows));
+  return table.text(width) + "\n" + notes(data, rows);
 }
 
 }  // namespace assay

@@ -18,9 +18,11 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <nlohmann/json.hpp>
 
 #include "base/digest.h"
 #include "base/files.h"
+#include "reports/evaluation_schema.h"
 #include "reports/run_schema.h"
 #include "reports/statement.h"
 
@@ -30,101 +32,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::array<const char*, Store::kSchemaVersion> kMigrations = {R"sql(
-CREATE TABLE facts (
-  digest TEXT PRIMARY KEY,
-  json TEXT NOT NULL            -- device, isolation, toolchain of the machine
-);
-CREATE TABLE evaluations (
-  id INTEGER PRIMARY KEY,
-  key TEXT NOT NULL UNIQUE,
-  task_id TEXT NOT NULL,
-  task_digest TEXT NOT NULL,
-  candidate TEXT NOT NULL,
-  source_digest TEXT NOT NULL,  -- of the candidate as given
-  code_digest TEXT NOT NULL,    -- of what was compiled: a blob
-  extraction TEXT NOT NULL,
-  outcome TEXT NOT NULL,
-  reason TEXT NOT NULL,
-  explanation TEXT NOT NULL,
-  device_id TEXT NOT NULL,
-  arch TEXT NOT NULL,
-  toolchain TEXT NOT NULL,
-  artifact_key TEXT NOT NULL,
-  artifact_from_cache INTEGER NOT NULL,
-  compile_log_digest TEXT NOT NULL,  -- a blob, or empty
-  options TEXT NOT NULL,
-  facts_digest TEXT NOT NULL REFERENCES facts(digest),
-  started_at TEXT NOT NULL,     -- UTC, ISO 8601
-  compile_ms REAL NOT NULL,
-  wall_ms REAL NOT NULL
-);
-CREATE INDEX evaluations_by_task ON evaluations(task_id, candidate);
-CREATE TABLE diagnostics (
-  evaluation_id INTEGER NOT NULL REFERENCES evaluations(id) ON DELETE CASCADE,
-  severity TEXT NOT NULL,
-  line INTEGER NOT NULL,        -- in the candidate's file; 0: none
-  column INTEGER NOT NULL,
-  message TEXT NOT NULL
-);
-CREATE TABLE kernels (
-  evaluation_id INTEGER NOT NULL REFERENCES evaluations(id) ON DELETE CASCADE,
-  name TEXT NOT NULL,
-  demangled TEXT NOT NULL,
-  registers INTEGER NOT NULL,   -- per thread
-  spill_store_bytes INTEGER NOT NULL,
-  spill_load_bytes INTEGER NOT NULL,
-  stack_bytes INTEGER NOT NULL,
-  static_shared_bytes INTEGER NOT NULL
-);
-CREATE TABLE cases (
-  id INTEGER PRIMARY KEY,
-  evaluation_id INTEGER NOT NULL REFERENCES evaluations(id) ON DELETE CASCADE,
-  name TEXT NOT NULL,
-  role TEXT NOT NULL,           -- test, timed
-  outcome TEXT NOT NULL,
-  reason TEXT NOT NULL,
-  explanation TEXT NOT NULL,
-  source_line INTEGER NOT NULL,
-  seed TEXT NOT NULL,           -- 16 hexadecimal digits; secret while the run goes on
-  plan_digest TEXT NOT NULL,
-  plan_blob TEXT NOT NULL,      -- a blob, or empty
-  record_ms REAL NOT NULL,
-  candidate_ms REAL NOT NULL,
-  check_ms REAL NOT NULL,
-  printed TEXT NOT NULL,
-  solve_output TEXT NOT NULL,
-  notes TEXT NOT NULL           -- one a line
-);
-CREATE INDEX cases_by_evaluation ON cases(evaluation_id);
-CREATE TABLE comparisons (
-  case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
-  tensor TEXT NOT NULL,
-  elements INTEGER NOT NULL,
-  mismatches INTEGER NOT NULL,
-  nonfinite_mismatches INTEGER NOT NULL,
-  first_index INTEGER,
-  worst_index INTEGER,
-  max_absolute REAL,
-  max_bound_ratio REAL,
-  rel_frobenius REAL
-);
-CREATE INDEX comparisons_by_case ON comparisons(case_id);
-CREATE TABLE launches (
-  case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
-  position INTEGER NOT NULL,
-  kernel TEXT NOT NULL,
-  lane_instructions INTEGER NOT NULL,
-  warp_instructions INTEGER NOT NULL,
-  global_load_sectors INTEGER NOT NULL,
-  global_store_sectors INTEGER NOT NULL,
-  shared_bank_conflicts INTEGER NOT NULL,
-  uninitialised_shared_reads INTEGER NOT NULL,
-  elapsed_ms REAL NOT NULL
-);
-CREATE INDEX launches_by_case ON launches(case_id);
-)sql",
-                                                                    kTimingTables, kRunSchema};
+const std::array<const char*, Store::kSchemaVersion> kMigrations = {
+    kEvaluationSchema, kTimingTables, kRunSchema, kPlanSummaries, kRetests};
 
 Result<void> execute(sqlite3* database, const std::string& sql) {
   char* message = nullptr;
@@ -132,6 +41,14 @@ Result<void> execute(sqlite3* database, const std::string& sql) {
   const std::string text = message ? message : "unknown error";
   sqlite3_free(message);
   return Error{ErrorKind::io, "the store's database: " + text};
+}
+
+Result<int64_t> schema_version(sqlite3* database) {
+  Statement query(database, "PRAGMA user_version");
+  int64_t version = 0;
+  if (query.step()) version = query.integer(0);
+  RETURN_IF_ERROR(query.error());
+  return version;
 }
 
 std::string utc_now() {
@@ -158,6 +75,11 @@ const char* name(Diagnostic::Severity severity) {
 }
 
 namespace {
+
+/// Names in it are the candidate's: bytes that are no UTF-8 are replaced.
+std::string stored_text(const PlanSummary& plan) {
+  return nlohmann::json(plan).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;
@@ -203,12 +125,11 @@ Result<std::unique_ptr<Store>> Store::open(const fs::path& folder) {
 Store::~Store() { sqlite3_close(database_); }
 
 Result<void> Store::migrate() {
+  ASSIGN_OR_RETURN(int64_t version, schema_version(database_));
+  if (version == kSchemaVersion) return {};
   RETURN_IF_ERROR(execute(database_, "BEGIN IMMEDIATE"));
-  int64_t version = 0;
-  {
-    Statement query(database_, "PRAGMA user_version");
-    if (query.step()) version = query.integer(0);
-  }
+  // Somebody else may have migrated it meanwhile.
+  ASSIGN_OR_RETURN(version, schema_version(database_));
   if (version > kSchemaVersion) {
     RETURN_IF_ERROR(execute(database_, "ROLLBACK"));
     return Error{ErrorKind::invalid,
@@ -301,13 +222,14 @@ Result<void> add_case(sqlite3* database, int64_t evaluation_id, const CaseResult
   Statement insert(database,
                    "INSERT INTO cases (evaluation_id, name, role, outcome, reason, explanation,"
                    " source_line, seed, plan_digest, plan_blob, record_ms, candidate_ms, check_ms,"
-                   " printed, solve_output, notes)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                   " printed, solve_output, notes, plan_summary)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert << evaluation_id << result.name << (result.role == Role::timed ? "timed" : "test")
          << name(report.outcome) << report.reason << report.explanation << report.source_line
          << fmt::format("{:016x}", result.seed) << result.plan_digest << plan_blob
          << result.record_ms << report.candidate_ms << report.check_ms << report.printed
-         << result.solve_output << joined(report.notes);
+         << result.solve_output << joined(report.notes)
+         << (result.plan ? stored_text(*result.plan) : "");
   RETURN_IF_ERROR(insert.run());
   const int64_t case_id = sqlite3_last_insert_rowid(database);
   RETURN_IF_ERROR(add_comparisons(database, case_id, report.comparisons));
@@ -384,7 +306,7 @@ Result<std::vector<EvaluationSummary>> Store::select(const std::string& where,
       "   (SELECT c.id FROM cases c WHERE c.evaluation_id = e.id)),"
       " (SELECT ifnull(sum(lane_instructions), 0) FROM launches WHERE case_id IN"
       "   (SELECT c.id FROM cases c WHERE c.evaluation_id = e.id)),"
-      " speed.count, speed.over_naive, speed.over_expert, speed.of_light"
+      " speed.count, speed.over_naive, speed.over_expert, speed.of_light, task_digest"
       " FROM evaluations e LEFT JOIN"
       "   (SELECT c.evaluation_id, count(*) AS count, avg(s.log_speedup) AS over_naive,"
       "      avg(s.log_speedup - s.expert_log_speedup) AS over_expert,"
@@ -414,6 +336,7 @@ Result<std::vector<EvaluationSummary>> Store::select(const std::string& where,
     row.check_ms = query.real(14);
     row.max_bound_ratio = query.real(15);
     row.lane_instructions = static_cast<uint64_t>(query.integer(16));
+    row.task_digest = query.text(21);
     if (query.integer(17) > 0) {
       row.speedup = std::exp(query.real(18));
       if (!query.is_null(19)) row.speedup_over_expert = std::exp(query.real(19));
@@ -468,6 +391,29 @@ Result<std::vector<Diagnostic>> Store::diagnostics(int64_t evaluation_id) const 
   return rows;
 }
 
+Result<std::vector<Kernel>> Store::kernels(int64_t evaluation_id) const {
+  const std::lock_guard lock(mutex_);
+  Statement query(database_,
+                  "SELECT name, demangled, registers, spill_store_bytes, spill_load_bytes,"
+                  " stack_bytes, static_shared_bytes FROM kernels WHERE evaluation_id = ?"
+                  " ORDER BY rowid");
+  query << evaluation_id;
+  const auto count = [&](int column) { return static_cast<uint32_t>(query.integer(column)); };
+  std::vector<Kernel> rows;
+  while (query.step()) {
+    Kernel& kernel = rows.emplace_back();
+    kernel.name = query.text(0);
+    kernel.demangled = query.text(1);
+    kernel.registers = count(2);
+    kernel.spill_store_bytes = count(3);
+    kernel.spill_load_bytes = count(4);
+    kernel.stack_bytes = count(5);
+    kernel.static_shared_bytes = count(6);
+  }
+  RETURN_IF_ERROR(query.error());
+  return rows;
+}
+
 Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
   const std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(const auto speeds, read_speeds(database_, evaluation_id));
@@ -479,7 +425,7 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
       " (SELECT ifnull(sum(global_load_sectors + global_store_sectors), 0) FROM launches"
       "   WHERE case_id = c.id),"
       " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id), id, "
-      "notes"
+      "notes, plan_summary"
       " FROM cases c WHERE evaluation_id = ? ORDER BY id");
   query << evaluation_id;
   std::vector<CaseSummary> rows;
@@ -498,6 +444,9 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
     if (const auto speed = speeds.find(query.integer(10)); speed != speeds.end())
       row.speed = speed->second;
     row.notes = query.text(11);
+    if (!query.text(12).empty()) {
+      ASSIGN_OR_RETURN(row.plan, parse_plan_summary(query.text(12)));
+    }
   }
   RETURN_IF_ERROR(query.error());
   return rows;

@@ -22,6 +22,7 @@ namespace assay {
 struct EvaluationSummary {
   int64_t id = 0;
   std::string task_id;
+  std::string task_digest;
   std::string candidate;
   Outcome outcome = Outcome::harness_error;
   std::string reason;
@@ -57,7 +58,8 @@ struct CaseSummary {
   double record_ms = 0;
   double check_ms = 0;
   std::optional<CaseSpeed> speed;
-  std::string notes;  // what else was seen, one a line
+  std::string notes;                // what else was seen, one a line
+  std::optional<PlanSummary> plan;  // absent: nothing was recorded, or by an older assay
 };
 
 /// "note", "warning" or "error".
@@ -76,7 +78,7 @@ struct EvaluationKey {
 
 class Store {
  public:
-  static constexpr int kSchemaVersion = 3;
+  static constexpr int kSchemaVersion = 5;
 
   /// Opens the run directory, creating it (and its parents) if need be. A store written by a newer
   /// assay is an error; an older one is migrated. Errors (io) name the path and what to do.
@@ -102,6 +104,8 @@ class Store {
   Result<std::vector<EvaluationSummary>> evaluations() const;
   Result<std::vector<Diagnostic>> diagnostics(int64_t evaluation_id) const;
   Result<std::vector<CaseSummary>> cases(int64_t evaluation_id) const;
+  /// Without parameters and max_threads, which are not stored.
+  Result<std::vector<Kernel>> kernels(int64_t evaluation_id) const;
 
   /// For the other tables of this folder (run_store.h): the connection, to be used under the lock.
   sqlite3* connection() const { return database_; }

@@ -87,6 +87,14 @@ std::string short_count(uint64_t count) {
   return fmt::format("{:.3g} G", value / 1e9);
 }
 
+std::string short_bytes(uint64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  if (value < 1024.0 * 1024) return fmt::format("{:.1f} KiB", value / 1024);
+  if (value < 1024.0 * 1024 * 1024) return fmt::format("{:.1f} MiB", value / (1024 * 1024));
+  return fmt::format("{:.1f} GiB", value / (1024.0 * 1024 * 1024));
+}
+
 std::string short_duration(double milliseconds) {
   if (milliseconds < 1000) return fmt::format("{:.0f} ms", milliseconds);
   const double seconds = milliseconds / 1000;

@@ -28,6 +28,8 @@ size_t terminal_width(int descriptor);
 
 /// 1234567 as "1.23 M"; for counts in tables.
 std::string short_count(uint64_t count);
+/// 12345 as "12.1 KiB".
+std::string short_bytes(uint64_t bytes);
 /// Milliseconds as "12 ms", "3.4 s" or "5 min 6 s".
 std::string short_duration(double milliseconds);
 

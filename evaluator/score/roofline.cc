@@ -82,13 +82,14 @@ double roofline_us(const BoundCase& bound, const std::string& unit, const Device
   return std::max(memory_us, compute_us(bound, unit, profile));
 }
 
-double burst_floor_us(const BoundCase& bound, const std::string& unit, const DeviceProfile& profile,
-                      uint32_t calls) {
+double burst_floor_us(const BoundCase& bound, const DeviceProfile& profile, uint32_t calls) {
   const double traffic =
       std::max(0.0, calls * bound.bytes - 2 * static_cast<double>(profile.l2_bytes));
   const double memory_us =
       profile.bytes_per_second > 0 ? 1e6 * traffic / profile.bytes_per_second : 0;
-  return std::max(memory_us, calls * compute_us(bound, unit, profile));
+  double fastest = 0;
+  for (const auto& [unit, rate] : profile.per_second) fastest = std::max(fastest, rate);
+  return std::max(memory_us, fastest > 0 ? 1e6 * calls * bound.flops / fastest : 0);
 }
 
 }  // namespace assay

@@ -16,9 +16,9 @@ std::optional<DeviceProfile> datasheet(const std::string& device_name);
 /// profile lacks the rates.
 double roofline_us(const BoundCase& bound, const std::string& unit, const DeviceProfile& profile);
 
-/// Least time of a burst of `calls` calls on distinct slots: of the traffic, two caches' worth may
-/// have stayed in L2.
-double burst_floor_us(const BoundCase& bound, const std::string& unit, const DeviceProfile& profile,
-                      uint32_t calls);
+/// Least time of a burst of `calls` calls on distinct slots, whatever unit does the arithmetic:
+/// products of f32 quality can be had from several products of a faster format. Of the traffic, two
+/// caches' worth may have stayed in L2.
+double burst_floor_us(const BoundCase& bound, const DeviceProfile& profile, uint32_t calls);
 
 }  // namespace assay

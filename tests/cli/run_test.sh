@@ -55,9 +55,13 @@ check resumes 0 '1 wrong_output' run --agent file:answers --samples 1 --out smal
 check again 0 '1 wrong_output' run --agent file:answers --samples 1 --out small
 check refines 0 '1 correct' run --agent "cmd:$folder/agent.sh $folder/answers/vector-add.md" --loop refine --turns 2 --out refined
 check list 0 'file:answers' "$assay" runs list .
+check list-json 0 '"correct":0,"device":"virtual","directory":"./small","done":1' "$assay" runs list . --json
+check list-nothing 2 'runs are kept in' "$assay" runs list nowhere
 check show-run 0 'wrong_output' "$assay" runs show run
 check show-sample 0 'forgets the last element' "$assay" show 2 --run run
 check show-sandbox 0 'sandbox: tier' "$assay" show 2 --run run
+check show-code 0 '   3 |   if (i < n - 1) c[i] = a[i] + b[i];' "$assay" show 2 --run run
+check show-plan 0 '3 of 11.8 KiB' "$assay" show 2 --run run --no-prompt
 check show-refined 0 'Verdict: wrong_output' "$assay" show 1 --run refined
 check unknown-sample 2 'assay runs show' "$assay" show 99 --run run
 check report 0 'pass@2 %' "$assay" report run --k 1,2
@@ -67,6 +71,10 @@ check json 0 '"pass_at_k"' "$assay" report run --format json
 check html 0 'report.html' "$assay" report run refined --html report.html
 check no-run 2 'no run directory' "$assay" report answers
 check compare 0 'A 1, B 0' "$assay" compare run@reference:naive run@file:answers
+check compare-json 0 '"kind":"difference","name":"pass@1"' "$assay" compare run@reference:naive run@file:answers --json
+check power 0 '1309' "$assay" power --difference 0.05
+check power-pilot 2 'needs two tasks' "$assay" power run@reference:naive
+check retest-untimed 2 'no correct candidate that was timed' "$assay" retest run
 check compare-which 2 'several agents' "$assay" compare run run
 check export 0 '"reward":0.0' "$assay" export --rl run --reward correct
 check retry 0 '0 samples to do again' "$assay" retry run

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/files.h"
+#include "evaluator/compile/ptx_header.h"
 #include "evaluator/device/cuda/device.h"
 
 namespace assay::cuda_bench {
@@ -41,6 +42,7 @@ const Artifact& kernels() {
     Artifact made;
     made.arch = "sm_90";
     made.ptx = read_file(ASSAY_KERNELS_PTX).value();
+    made.kernels = parse_ptx_header(made.ptx).value().kernels;
     return made;
   }();
   return artifact;

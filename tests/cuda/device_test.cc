@@ -141,6 +141,19 @@ TEST_F(CudaDeviceTest, SetsConstantsFromLiterals) {
   EXPECT_TRUE(run.holds(0));
 }
 
+TEST_F(CudaDeviceTest, PassesParametersOfWideAlignment) {
+  const auto device = make_device();
+  Rig run(*device);
+  Launch aligned = launch("add_aligned");
+  aligned.parameters.resize(256, '\0');
+  const float one = 1;
+  std::memcpy(aligned.parameters.data() + 128, &one, sizeof one);
+  const auto report = run.run(plan_of(aligned));
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  ASSERT_FALSE(report->fault) << report->fault->explanation;
+  EXPECT_TRUE(run.holds(1));
+}
+
 TEST_F(CudaDeviceTest, GivesMoreThan48KiBOfSharedMemory) {
   const auto device = make_device();
   Rig run(*device);

@@ -16,6 +16,14 @@ extern "C" __global__ void add_one_slowly(const float* x, float* y, int n, int r
   y[i] = value + 1;
 }
 
+struct alignas(128) Amounts {
+  float first, more[31];
+};
+extern "C" __global__ void add_aligned(const float* x, float* y, int n, const Amounts amounts) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) y[i] = x[i] + amounts.first;
+}
+
 /// Off by `parts` in ten million.
 extern "C" __global__ void add_one_roughly(const float* x, float* y, int n, int parts) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;

@@ -404,7 +404,8 @@ CUresult cuFuncGetAttribute(int* value, CUfunction_attribute, CUfunction) {
 
 CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t* offset, size_t* bytes) {
   ENTER();
-  const auto parameter = function_of(function)->parameter(index);
+  // A real driver counts in the constant bank, where parameters begin at 0x210 on Hopper.
+  const auto parameter = function_of(function)->parameter(index, 0x210);
   if (!parameter) return CUDA_ERROR_INVALID_VALUE;
   std::tie(*offset, *bytes) = *parameter;
   return CUDA_SUCCESS;

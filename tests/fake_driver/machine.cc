@@ -38,14 +38,14 @@ DeviceInfo info_of(const Control& control) {
 
 }  // namespace
 
-std::optional<std::pair<size_t, size_t>> Function::parameter(size_t index) const {
-  size_t offset = 0;
+std::optional<std::pair<size_t, size_t>> Function::parameter(size_t index, size_t begin) const {
+  size_t offset = begin;
   const auto& parameters = program->kernel->parameters;
   if (index >= parameters.size()) return std::nullopt;
   for (size_t i = 0;; ++i) {
     const size_t alignment = std::max(1u, parameters[i].alignment);
     offset = (offset + alignment - 1) / alignment * alignment;
-    if (i == index) return std::pair(offset, static_cast<size_t>(parameters[i].bytes));
+    if (i == index) return std::pair(offset - begin, static_cast<size_t>(parameters[i].bytes));
     offset += parameters[i].bytes;
   }
 }

@@ -25,8 +25,9 @@ struct Function {
   const virtual_gpu::Program* program = nullptr;
   int dynamic_shared_limit = 48 << 10;
 
-  /// Offset and size of parameter `index`; nothing beyond the last.
-  std::optional<std::pair<size_t, size_t>> parameter(size_t index) const;
+  /// Offset and bytes of a parameter whose buffer begins at `begin` of some memory, counted from
+  /// there; nothing past the last.
+  std::optional<std::pair<size_t, size_t>> parameter(size_t index, size_t begin = 0) const;
 };
 
 /// A CUmodule.

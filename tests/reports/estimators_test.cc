@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 namespace assay::statistics {
 namespace {
@@ -81,6 +82,41 @@ TEST(EstimatorsTest, SignTestCountsBothTails) {
   EXPECT_NEAR(sign_test(8, 10), 0.109375, 1e-9);
   EXPECT_EQ(sign_test(5, 10), 1);
   EXPECT_EQ(sign_test(0, 0), 1);
+}
+
+/// Cluster-robust standard error of the mean of all samples (Miller, arXiv 2411.00640, with the
+/// G / (G - 1) correction), written down once more.
+double clustered_error(const std::vector<std::vector<double>>& tasks) {
+  double sum = 0, count = 0, squares = 0;
+  for (const auto& samples : tasks)
+    for (const double sample : samples) {
+      sum += sample;
+      ++count;
+    }
+  for (const auto& samples : tasks) {
+    double residual = 0;
+    for (const double sample : samples) residual += sample - sum / count;
+    squares += residual * residual;
+  }
+  const auto clusters = static_cast<double>(tasks.size());
+  return std::sqrt(clusters / (clusters - 1) * squares) / count;
+}
+
+TEST(EstimatorsTest, TheErrorOfTheTasksMeansIsTheClusteredError) {
+  const std::vector<std::vector<double>> tasks = {
+      {1, 1, 1, 0}, {0, 0, 0, 0}, {1, 0, 1, 0}, {1, 1, 1, 1}, {0, 1, 0, 0}};
+  std::vector<double> means;
+  for (const auto& samples : tasks)
+    means.push_back(std::accumulate(samples.begin(), samples.end(), 0.0) / 4);
+  EXPECT_NEAR(mean(means).standard_error, clustered_error(tasks), 1e-12);
+}
+
+TEST(EstimatorsTest, CorrelatesPairsThatVary) {
+  const std::vector<double> a = {1, 2, 3, 4}, down = {8, 6, 4, 2}, flat = {1, 1, 1, 1};
+  EXPECT_NEAR(*correlation(a, a), 1, 1e-12);
+  EXPECT_NEAR(*correlation(a, down), -1, 1e-12);
+  EXPECT_FALSE(correlation(a, flat));
+  EXPECT_FALSE(correlation(std::vector<double>{1, 2}, std::vector<double>{1, 2}));
 }
 
 }  // namespace

@@ -9,33 +9,10 @@
 #include "base/files.h"
 #include "reports/export_rl.h"
 #include "reports/run_page.h"
+#include "tests/reports/samples.h"
 
 namespace assay {
 namespace {
-
-ReportSample sample(const std::string& task, Outcome outcome, std::optional<double> speedup = {}) {
-  ReportSample made;
-  made.result.task_id = task;
-  made.result.suite = "s";
-  made.result.state = SampleState::done;
-  made.result.outcome = outcome;
-  made.result.turns = 1;
-  made.result.tokens = 10;
-  made.result.cost_dollars = 0.5;
-  if (speedup) {
-    made.speed.emplace();
-    made.speed->speedup = *speedup;
-    made.speed->interval = {*speedup * 0.9, *speedup * 1.1};
-  }
-  return made;
-}
-
-ReportData data_of(std::vector<ReportSample> samples) {
-  ReportData data;
-  data.runs.emplace_back().label = "agent";
-  data.runs[0].samples = std::move(samples);
-  return data;
-}
 
 const RateAtK& fast(const ReportRow& row, double p, int k) {
   for (const RateAtK& rate : row.fast)
@@ -124,22 +101,6 @@ TEST(RunReportTest, WritesEveryFormat) {
       << csv;
   EXPECT_NE(report_text(data, rows, ReportFormat::markdown, 0).find("=evil\\|"), std::string::npos);
   EXPECT_NE(report_text(data, rows, ReportFormat::text, 0).find("pass@1 %"), std::string::npos);
-}
-
-TEST(RunReportTest, ComparesPairedByTask) {
-  const ReportData a = data_of({sample("x", Outcome::correct, 2), sample("y", Outcome::correct, 4),
-                                sample("only-a", Outcome::correct, 9)});
-  const ReportData b =
-      data_of({sample("x", Outcome::correct, 1), sample("y", Outcome::wrong_output)});
-  const auto result = compare_runs(a.runs[0], b.runs[0]);
-  ASSERT_TRUE(result.ok());
-  EXPECT_EQ(result->tasks, 2);
-  EXPECT_NEAR(result->pass_difference.value, 0.5, 1e-12);
-  EXPECT_EQ(result->wins, 1);
-  EXPECT_EQ(result->ties, 1);
-  EXPECT_EQ(result->timed_tasks, 1);
-  EXPECT_NEAR(result->speed_ratio->value, 2, 1e-12);
-  EXPECT_FALSE(compare_runs(a.runs[0], data_of({sample("z", Outcome::correct)}).runs[0]).ok());
 }
 
 /// A run directory with one run: a fast, a plain, a wrong and a failed sample.

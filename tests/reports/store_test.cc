@@ -43,6 +43,10 @@ class StoreTest : public testing::Test {
     LaunchStatistics launch;
     launch.lane_instructions = 1234;
     result.report.launches = {launch, launch};
+    result.plan.emplace();
+    result.plan->scratch_bytes = 4096;
+    evaluation.kernels.emplace_back().name = "add";
+    evaluation.kernels.back().registers = 32;
     evaluation.cases = {result};
     return evaluation;
   }
@@ -58,6 +62,8 @@ TEST_F(StoreTest, KeepsAnEvaluationWithItsCasesAndDiagnostics) {
   EXPECT_EQ((*row)->cases_correct, 0);
   EXPECT_EQ((*row)->lane_instructions, 2468u);
   EXPECT_DOUBLE_EQ((*row)->max_bound_ratio, 2.5);
+  EXPECT_EQ(store_->cases(*id)->at(0).plan->scratch_bytes, 4096u);
+  EXPECT_EQ(store_->kernels(*id)->at(0).registers, 32u);
   EXPECT_EQ(*store_->blob((*row)->source_digest), "// code of a");
   const auto json = result_json(*store_, **row);
   ASSERT_TRUE(json.ok());

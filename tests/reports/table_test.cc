@@ -33,6 +33,9 @@ TEST(ShortCount, KeepsThreeDigits) {
 }
 
 TEST(ShortDuration, ChoosesTheUnit) {
+  EXPECT_EQ(short_bytes(1000), "1000 B");
+  EXPECT_EQ(short_bytes(12'345), "12.1 KiB");
+  EXPECT_EQ(short_bytes(uint64_t{3} << 30), "3.0 GiB");
   EXPECT_EQ(short_duration(12.4), "12 ms");
   EXPECT_EQ(short_duration(3400), "3.4 s");
   EXPECT_EQ(short_duration(306'000), "5 min 6 s");

@@ -25,9 +25,9 @@ TEST(Roofline, ABurstMayKeepTwoCachesOfTraffic) {
   const DeviceProfile h200 = *datasheet("NVIDIA H200");
   BoundCase small;
   small.bytes = 1 << 20;
-  EXPECT_EQ(burst_floor_us(small, "fp32", h200, 100), 0);
-  EXPECT_GT(burst_floor_us(small, "fp32", h200, 1000), 0);
-  EXPECT_LT(burst_floor_us(small, "fp32", h200, 1000), 1000 * roofline_us(small, "fp32", h200));
+  EXPECT_EQ(burst_floor_us(small, h200, 100), 0);
+  EXPECT_GT(burst_floor_us(small, h200, 1000), 0);
+  EXPECT_LT(burst_floor_us(small, h200, 1000), 1000 * roofline_us(small, "fp32", h200));
 }
 
 TEST(Roofline, AnUnknownDeviceHasNoDatasheet) {

@@ -147,7 +147,7 @@ class CudaDevice : public Device {
   }
   Result<std::unique_ptr<Module>> load(const Artifact& artifact) override {
     auto module = std::make_unique<CudaModule>(
-        *context_, artifact.cubin.empty() ? artifact.ptx : artifact.cubin);
+        *context_, artifact.cubin.empty() ? artifact.ptx : artifact.cubin, artifact.kernels);
     RETURN_IF_ERROR(module->load());
     return std::unique_ptr<Module>(std::move(module));
   }

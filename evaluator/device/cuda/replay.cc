@@ -132,18 +132,33 @@ class Capture {
     config.hStream = stream_;
     config.attrs = attributes.data();
     config.numAttrs = count;
-    // One pointer a parameter: cooperative launches do not take a buffer of all.
-    std::vector<void*> pointers;
-    size_t offset = 0, size = 0;
-    while (driver_.cuFuncGetParamInfo(function, pointers.size(), &offset, &size) == CUDA_SUCCESS) {
-      if (offset + size > parameters.size())
-        return Error{
-            ErrorKind::internal,
-            fmt::format("kernel {} takes more parameters than the plan has", launch.kernel)};
-      pointers.push_back(parameters.data() + offset);
-    }
+    ASSIGN_OR_RETURN(std::vector<void*> pointers, pointers_to(parameters, function, launch.kernel));
     const CUresult result = driver_.cuLaunchKernelEx(&config, function, pointers.data(), nullptr);
     return result == CUDA_SUCCESS ? Result<void>() : refused(result, launch.kernel);
+  }
+
+  /// One pointer a parameter: cooperative launches do not take a buffer of all. Where each lies is
+  /// said by the PTX that the plan was recorded for; the driver's offsets are those of the constant
+  /// bank, where a parameter aligned to 128 bytes stands elsewhere.
+  Result<std::vector<void*>> pointers_to(std::string& parameters, CUfunction function,
+                                         const std::string& name) const {
+    const Kernel* kernel = module_.kernel(name);
+    std::vector<void*> pointers;
+    bool fits = kernel != nullptr;
+    size_t offset = 0, bytes = 0;
+    while (fits &&
+           driver_.cuFuncGetParamInfo(function, pointers.size(), &offset, &bytes) == CUDA_SUCCESS) {
+      fits = pointers.size() < kernel->parameters.size();
+      if (!fits) break;
+      const KernelParameter& parameter = kernel->parameters[pointers.size()];
+      fits = parameter.bytes == bytes &&
+             uint64_t{parameter.offset} + parameter.bytes <= parameters.size();
+      if (fits) pointers.push_back(parameters.data() + parameter.offset);
+    }
+    if (!fits || pointers.size() != kernel->parameters.size())
+      return Error{ErrorKind::internal,
+                   fmt::format("kernel {} takes other parameters than its PTX says", name)};
+    return pointers;
   }
 
   Result<void> refused(CUresult result, const std::string& kernel) {
@@ -240,6 +255,11 @@ Result<CUfunction> CudaModule::function(const std::string& name) const {
                          context_.driver().cuModuleGetFunction(&function, module_, name.c_str()),
                          "finding a kernel"));
   return function;
+}
+
+const Kernel* CudaModule::kernel(const std::string& name) const {
+  const auto found = std::ranges::find(kernels_, name, &Kernel::name);
+  return found == kernels_.end() ? nullptr : &*found;
 }
 
 Result<std::pair<CUdeviceptr, size_t>> CudaModule::variable(const std::string& name) const {

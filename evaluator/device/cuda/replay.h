@@ -18,13 +18,15 @@ namespace assay::cuda {
 /// Loaded device code: the module and the functions and variables that plans name.
 class CudaModule : public Module {
  public:
-  CudaModule(const Context& context, std::string image)
-      : context_(context), image_(std::move(image)) {}
+  CudaModule(const Context& context, std::string image, std::vector<Kernel> kernels)
+      : context_(context), image_(std::move(image)), kernels_(std::move(kernels)) {}
   ~CudaModule() override { unload(); }
 
   /// (Re)loads the image: module variables get their initial values.
   Result<void> load();
   Result<CUfunction> function(const std::string& name) const;
+  /// What the PTX says of a kernel; null if it has none of this name.
+  const Kernel* kernel(const std::string& name) const;
   /// Address and size of a __device__ or __constant__ variable.
   Result<std::pair<CUdeviceptr, size_t>> variable(const std::string& name) const;
   /// Changes with every load(): graphs made before hold functions that are gone.
@@ -35,6 +37,7 @@ class CudaModule : public Module {
 
   const Context& context_;
   std::string image_;
+  std::vector<Kernel> kernels_;
   CUmodule module_ = nullptr;
   int generation_ = 0;
 };
