@@ -68,7 +68,7 @@ void describe_tier_3(Means& means, const std::string& why) {
       {"namespaces", "all", "none: Landlock, the system call filter and resource limits alone",
        why});
   lacks("file view", "a root folder of its own",
-        "other files cannot be opened, but their names, sizes and times can be asked for",
+        "other files cannot be opened, but whether they exist, their size and times can be asked",
         "Landlock does not cover stat");
   lacks("work folder", "a tmpfs of a fixed size", "a folder of the disk, measured by polling",
         "nothing can be mounted");
@@ -76,15 +76,13 @@ void describe_tier_3(Means& means, const std::string& why) {
   lacks("nothing survives", "a process namespace that ends with its init",
         "a process group that init and assay both end",
         "what is left survives if both are killed at the same time");
-  if (!means.own_user()) {
+  const bool own_user = means.own_user();
+  if (!own_user)
     lacks("user id", "one of its own for each run", "the caller's", "assay does not run as root");
-    if (means.landlock_abi < 6)
-      lacks("signals", "to the program's own processes", "to all processes of the caller",
-            "Landlock scopes them from ABI 6 on");
-    if (!means.cgroups.limits_pids())
-      lacks("process limit", "of each run", "shared by all programs of the caller",
-            "RLIMIT_NPROC counts the user's processes");
-  }
+  if (means.landlock_abi < 6)
+    lacks("signals", "to the program's own processes",
+          own_user ? "to its init too" : "to all processes of the caller",
+          "Landlock scopes them from ABI 6 on");
 }
 
 void describe(Means& means, const std::string& why) {
@@ -118,7 +116,10 @@ void describe(Means& means, const std::string& why) {
   if (!means.cgroups.limits_memory())
     lacks("memory limit", "by control group", "by polling, with RLIMIT_DATA", means.cgroups.why);
   if (!means.cgroups.limits_pids())
-    lacks("process limit", "by control group", "RLIMIT_NPROC", means.cgroups.why);
+    lacks("process limit", "by control group",
+          means.namespaces || means.own_user() ? "RLIMIT_NPROC"
+                                               : "RLIMIT_NPROC, with all programs of the caller",
+          means.cgroups.why);
   if (!means.cgroups.limits_processors())
     lacks("share of the processors", "by control group", "not limited",
           "no cpu controller can be used here");

@@ -57,18 +57,28 @@ bool fits(int folder, Room& room, int depth) {
     room.bytes -= bytes;
     if (!S_ISDIR(status.st_mode)) return true;
     const Descriptor inner(open_folder(folder, name));
-    return !inner || (depth < kMaxDepth && fits(inner.get(), room, depth + 1));
+    if (!inner) return errno == ENOENT;  // gone meanwhile; one that hides its content is too much
+    return depth < kMaxDepth && fits(inner.get(), room, depth + 1);
   });
+}
+
+/// Opens the folder `name`, whatever its mode; -1 for everything else.
+int open_any_folder(int parent, const char* name) {
+  struct stat status = {};
+  if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(status.st_mode))
+    return -1;
+  fchmodat(parent, name, 0700, 0);
+  return open_folder(parent, name);
 }
 
 /// Moves what is in `name` of `root` up into `root`, under new names, and removes it.
 bool flatten(int root, const char* name, unsigned& renamed) {
-  fchmodat(root, name, 0700, 0);
-  const int folder = open_folder(root, name);
+  const int folder = open_any_folder(root, name);
   if (folder < 0) return false;
   const bool ok = for_each_name(folder, [&](const char* inner) {
     if (unlinkat(folder, inner, 0) == 0) return true;
-    fchmodat(folder, inner, 0700, 0);  // a folder that moves must be writable
+    const Descriptor moving(open_any_folder(folder, inner));  // one that moves must be writable
+    if (!moving) return false;
     for (;;) {
       char moved[32];
       snprintf(moved, sizeof(moved), "assay-%u", renamed++);
@@ -108,7 +118,7 @@ bool WorkFolder::exceeds(size_t bytes, size_t entries) const {
 }
 
 bool remove_work_folder(const char* path) {
-  const int root = open_folder(AT_FDCWD, path);
+  const int root = open_any_folder(AT_FDCWD, path);
   if (root < 0) return errno == ENOENT;
   unsigned renamed = 0;
   // A pass may miss what it moves up itself: until one finds nothing.

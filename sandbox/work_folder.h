@@ -29,8 +29,8 @@ class WorkFolder {
   explicit operator bool() const { return !path_.empty(); }
   const std::string& path() const { return path_; }
 
-  /// Whether it holds more than `bytes`, more than `entries`, or folders nested too deep to be
-  /// counted. While programs change it, an estimate.
+  /// Whether it holds more than `bytes`, more than `entries`, or folders that cannot be read or are
+  /// nested too deep. While programs change it, an estimate.
   bool exceeds(size_t bytes, size_t entries) const;
 
  private:
