@@ -102,4 +102,9 @@ CREATE INDEX launches_by_case ON launches(case_id);
 inline constexpr const char* kPlanSummaries =
     "ALTER TABLE cases ADD COLUMN plan_summary TEXT NOT NULL DEFAULT '';";
 
+/// Version 6: what belongs to an evaluation is found without reading all others'.
+inline constexpr const char* kEvaluationIndexes =
+    "CREATE INDEX diagnostics_by_evaluation ON diagnostics(evaluation_id);"
+    "CREATE INDEX kernels_by_evaluation ON kernels(evaluation_id);";
+
 }  // namespace assay
