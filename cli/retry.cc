@@ -7,7 +7,6 @@
 #include "cli/commands.h"
 #include "cli/messages.h"
 #include "cli/run.h"
-#include "cli/sandbox_option.h"
 #include "reports/run_store.h"
 #include "tasks/nearest.h"
 
@@ -15,20 +14,11 @@ namespace assay {
 
 namespace {
 
-struct RetryArguments {
-  std::string folder;
-  std::string outcome = "harness_error";
-  std::string require_sandbox = "none";
-};
-
-Result<int> retry(const RetryArguments& wanted) {
-  const std::string& folder = wanted.folder;
-  const auto outcome = outcome_from_name(wanted.outcome);
+Result<int> retry(const std::string& folder, const std::string& outcome_name) {
+  const auto outcome = outcome_from_name(outcome_name);
   if (!outcome)
     return Error{ErrorKind::usage, fmt::format("there is no outcome {}; README.md lists them",
-                                               in_quotes(wanted.outcome))};
-  // Before anything is forgotten.
-  RETURN_IF_ERROR(check_sandbox(wanted.require_sandbox));
+                                               in_quotes(outcome_name))};
   if (!std::filesystem::exists(std::filesystem::path(folder) / "results.sqlite"))
     return Error{ErrorKind::not_found, folder + " is no run directory"};
   std::set<std::string> commands;
@@ -44,7 +34,6 @@ Result<int> retry(const RetryArguments& wanted) {
   for (const std::string& command : commands) {
     ASSIGN_OR_RETURN(RunArguments arguments, run_arguments(command));
     arguments.out = folder;
-    arguments.require_sandbox = wanted.require_sandbox;
     ASSIGN_OR_RETURN(const int one, run_agents(arguments));
     status = std::max(status, one);
   }
@@ -54,14 +43,14 @@ Result<int> retry(const RetryArguments& wanted) {
 }  // namespace
 
 void add_retry_command(CLI::App& app, int& status) {
-  const auto arguments = std::make_shared<RetryArguments>();
+  const auto arguments = std::make_shared<std::pair<std::string, std::string>>();
+  arguments->second = "harness_error";
   CLI::App* command = app.add_subcommand(
       "retry", "Evaluate again what ended with an outcome; answers are not asked for again.");
-  command->add_option("folder", arguments->folder, "Run directory")->required();
-  command->add_option("--outcome", arguments->outcome, "Outcome")->capture_default_str();
-  add_sandbox_option(*command, arguments->require_sandbox);
+  command->add_option("folder", arguments->first, "Run directory")->required();
+  command->add_option("--outcome", arguments->second, "Outcome")->capture_default_str();
   command->callback([arguments, &status] {
-    const Result<int> result = retry(*arguments);
+    const Result<int> result = retry(arguments->first, arguments->second);
     status = result.ok() ? *result : report(result.error());
   });
 }
