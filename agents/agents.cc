@@ -47,7 +47,7 @@ Result<ModelConfig> model_config(const std::string& protocol, std::string text,
     else
       return Error{
           ErrorKind::usage,
-          fmt::format("an agent has no field {}{}; there are base_url, key_env, key_file",
+          fmt::format("an agent has no field {}; there are base_url, key_env, key_file{}",
                       in_quotes(key), suggestion(key, {"base_url", "key_env", "key_file"}))};
   }
   return config;
@@ -57,6 +57,9 @@ Result<std::unique_ptr<Agent>> model_agent(const std::string& protocol, const st
                                            const AgentOptions& options) {
   ASSIGN_OR_RETURN(ModelConfig config, model_config(protocol, text, options));
   ClientOptions client;
+  client.retry = options.retry;
+  client.limits = options.limits;
+  client.most_connections = options.most_connections;
   if (options.use_cache)
     client.cache = std::make_shared<ResponseCache>(
         options.cache.empty() ? cache_folder() / "responses" : options.cache);
@@ -105,8 +108,8 @@ Result<std::unique_ptr<Agent>> make_agent(const std::string& specification,
     kinds.emplace_back(protocol->name());
   }
   return Error{ErrorKind::usage,
-               fmt::format("there is no agent {}{}; agents begin with one of {}",
-                           in_quotes(specification), suggestion(kind, kinds), listed(kinds))};
+               fmt::format("there is no agent {}; agents begin with one of {}{}",
+                           in_quotes(specification), listed(kinds), suggestion(kind, kinds))};
 }
 
 std::string agent_kinds() {

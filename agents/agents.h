@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "agents/agent.h"
+#include "agents/http/http.h"
 #include "agents/model/model.h"
+#include "agents/model/retry.h"
 #include "base/result.h"
 
 namespace assay {
@@ -21,6 +23,9 @@ struct AgentOptions {
   std::filesystem::path prices;  // empty: none
   bool use_cache = true;
   std::filesystem::path cache;  // empty: cache_folder()/responses
+  RetryPolicy retry;            // of models
+  HttpLimits limits;            // of one attempt at a model
+  int most_connections = 200;   // to one model
   int command_jobs = 4;
   double command_deadline_seconds = 1800;
 };

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 
@@ -41,6 +43,18 @@ std::string json_turn(const GenerationRequest& request) {
                     {"turn", request.turn},
                     {"system", request.system},
                     {"messages", messages}});
+}
+
+/// Process groups of programs that run now, 0 where a place is free. Signal handlers read it.
+std::array<std::atomic<pid_t>, 1024> running_groups{};
+
+/// Marks a process group as running; nullptr where there is no place left.
+std::atomic<pid_t>* mark_running(pid_t group) {
+  for (std::atomic<pid_t>& place : running_groups) {
+    pid_t free = 0;
+    if (place.compare_exchange_strong(free, group)) return &place;
+  }
+  return nullptr;
 }
 
 /// Three pipes to a child in a process group of its own.
@@ -80,6 +94,7 @@ class Child {
     char* arguments[] = {shell.data(), flag.data(), text.data(), nullptr};
     if (posix_spawn(&pid, "/bin/sh", &actions, &attributes, arguments, environment.data()) != 0)
       pid = -1;
+    if (pid > 0) place_ = mark_running(pid);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     close(in[0]);
@@ -92,6 +107,7 @@ class Child {
       if (file >= 0) close(file);
     if (pid > 0) {
       kill(-pid, SIGKILL);
+      end_mark();
       waitpid(pid, nullptr, 0);
     }
   }
@@ -107,12 +123,20 @@ class Child {
     int status = 0;
     waitpid(pid, &status, 0);
     kill(-pid, SIGKILL);  // whatever it left behind
+    end_mark();
     pid = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
 
   pid_t pid = -1;
   int input = -1, output = -1, error = -1;
+
+ private:
+  void end_mark() {
+    if (place_) place_->store(0);
+    place_ = nullptr;
+  }
+  std::atomic<pid_t>* place_ = nullptr;
 };
 
 /// Appends what there is; false at the end of the file. Bytes above `limit` are dropped.
@@ -125,6 +149,11 @@ bool drain(int file, std::string& into, size_t limit) {
 }
 
 }  // namespace
+
+void CommandAgent::kill_all() {
+  for (const std::atomic<pid_t>& place : running_groups)
+    if (const pid_t group = place.load(); group > 0) kill(-group, SIGKILL);
+}
 
 CommandAgent::CommandAgent(std::string command, Options options)
     : command_(std::move(command)),

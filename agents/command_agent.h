@@ -33,6 +33,10 @@ class CommandAgent : public Agent {
   AgentStatus status() const override;
   void cancel() override;
 
+  /// Kills every program that any command agent of this process runs. For signal handlers: ends
+  /// what would go on alone when the process exits.
+  static void kill_all();
+
  private:
   struct Call {
     GenerationRequest request;

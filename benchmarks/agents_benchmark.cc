@@ -150,6 +150,14 @@ Result<void> fill(const std::filesystem::path& folder, int samples) {
     evaluation.outcome = i % 3 ? Outcome::correct : Outcome::wrong_output;
     evaluation.explanation = i % 3 ? "" : "case tiny: 5 of 5 elements of c are wrong";
     evaluation.code = answer(i % 5000);
+    if (evaluation.outcome == Outcome::correct) {
+      CaseTiming& timing = evaluation.cases.emplace_back().timing.emplace();
+      timing.speedup = {1.0 + i % 7, {0.9 + i % 7, 1.1 + i % 7}};
+      timing.expert = Speedup{4, {3.9, 4.1}};
+      timing.processes.emplace_back().candidate.median_us = 10;
+    } else {
+      evaluation.diagnostics = {{Diagnostic::Severity::warning, 3, 7, "variable was never used"}};
+    }
     EvaluationKey key;
     key.candidate = std::to_string(i);
     TurnRow turn;

@@ -11,12 +11,14 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "agents/command_agent.h"
 #include "agents/http/json.h"
 #include "agents/run/coordinator.h"
 #include "base/digest.h"
 #include "cli/batch.h"
 #include "cli/commands.h"
 #include "cli/messages.h"
+#include "cli/model_options.h"
 #include "cli/sandbox_option.h"
 #include "cli/timing_option.h"
 #include "reports/facts.h"
@@ -38,6 +40,7 @@ void on_interrupt(int) {
     (void)!write(STDERR_FILENO, kText, sizeof kText - 1);
   } else {
     // The store is a journal: what was written stays whole.
+    CommandAgent::kill_all();
     _exit(130);
   }
 }
@@ -90,8 +93,8 @@ Result<std::vector<const Task*>> tasks_of(const Catalogue& catalogue,
   for (const auto& [suite, ids] : catalogue.suites) suites.push_back(suite);
   if (!catalogue.suites.contains(arguments.suite))
     return Error{ErrorKind::usage,
-                 fmt::format("there is no suite {}{}; there are {}", in_quotes(arguments.suite),
-                             suggestion(arguments.suite, suites), listed(suites))};
+                 fmt::format("there is no suite {}; there are {}{}", in_quotes(arguments.suite),
+                             listed(suites), suggestion(arguments.suite, suites))};
   std::vector<const Task*> tasks;
   std::vector<std::string> ids;
   for (const Task& task : catalogue.tasks) {
@@ -167,22 +170,8 @@ nlohmann::json to_json(const RunArguments& a) {
                          {"deadline", a.deadline_seconds},
                          {"prompts", a.prompts},
                          {"budget", a.budget},
-                         {"task_budget", a.task_budget},
-                         {"stream", a.agent.stream},
-                         {"samples_per_request", a.agent.samples_per_request},
-                         {"base_url", a.agent.base_url},
-                         {"extra_body", a.agent.extra_body_json},
-                         {"prices", a.agent.prices.string()},
-                         {"cache", a.agent.use_cache},
-                         {"command_jobs", a.agent.command_jobs},
-                         {"max_output", a.agent.sampling.max_output_tokens},
-                         {"effort", a.agent.sampling.reasoning_effort},
-                         {"stop", a.agent.sampling.stop}};
-  if (a.agent.sampling.temperature) json["temperature"] = *a.agent.sampling.temperature;
-  if (a.agent.sampling.top_p) json["top_p"] = *a.agent.sampling.top_p;
-  if (a.agent.sampling.seed) json["seed"] = *a.agent.sampling.seed;
-  if (a.agent.sampling.reasoning_budget)
-    json["reasoning_budget"] = *a.agent.sampling.reasoning_budget;
+                         {"task_budget", a.task_budget}};
+  add_to_json(a.agent, json);
   return json;
 }
 
@@ -206,22 +195,7 @@ Result<RunArguments> run_arguments(const std::string& text) {
     json.at("prompts").get_to(a.prompts);
     json.at("budget").get_to(a.budget);
     json.at("task_budget").get_to(a.task_budget);
-    json.at("stream").get_to(a.agent.stream);
-    json.at("samples_per_request").get_to(a.agent.samples_per_request);
-    json.at("base_url").get_to(a.agent.base_url);
-    json.at("extra_body").get_to(a.agent.extra_body_json);
-    a.agent.prices = json.at("prices").get<std::string>();
-    json.at("cache").get_to(a.agent.use_cache);
-    json.at("command_jobs").get_to(a.agent.command_jobs);
-    Sampling& sampling = a.agent.sampling;
-    json.at("max_output").get_to(sampling.max_output_tokens);
-    json.at("effort").get_to(sampling.reasoning_effort);
-    json.at("stop").get_to(sampling.stop);
-    if (json.contains("temperature")) sampling.temperature = json["temperature"].get<double>();
-    if (json.contains("top_p")) sampling.top_p = json["top_p"].get<double>();
-    if (json.contains("seed")) sampling.seed = json["seed"].get<int64_t>();
-    if (json.contains("reasoning_budget"))
-      sampling.reasoning_budget = json["reasoning_budget"].get<int>();
+    a.agent = agent_options_from(json);
   } catch (const nlohmann::json::exception& exception) {
     return Error{ErrorKind::invalid,
                  fmt::format("the run's stored command cannot be read: {}", exception.what())};
@@ -287,6 +261,7 @@ Result<int> run_agents(const RunArguments& arguments) {
   std::signal(SIGINT, previous);
   if (summary.ok() && summary->abandoned) {
     fmt::print(stderr, "assay: stopped; the same command goes on\n");
+    CommandAgent::kill_all();
     std::_Exit(130);
   }
   if (!summary.ok()) return summary.error();
@@ -298,6 +273,12 @@ Result<int> run_agents(const RunArguments& arguments) {
                                terminal_width(STDOUT_FILENO)));
   fmt::print("run directory: {}\n", folder.string());
   for (const std::string& stopped : summary->stopped) fmt::print(stderr, "assay: {}\n", stopped);
+  if (const int failed = summary->status.failed; failed > 0)
+    fmt::print(stderr,
+               "assay: {} without a verdict because of trouble that is not the agent's; assay runs "
+               "show {} says which\n",
+               failed == 1 ? "1 sample is" : fmt::format("{} samples are", failed),
+               folder.string());
   if (summary->interrupted) return 130;
   // What is left because of trouble (not of a budget) is an error of this start.
   const bool trouble = std::ranges::any_of(summary->stopped, [](const std::string& text) {
@@ -352,30 +333,10 @@ void add_run_command(CLI::App& app, int& status) {
                       "Of each agent: samples, turns, tokens, dollars, wall, gpu, for example "
                       "dollars=5,wall=2h");
   command->add_option("--task-budget", a->task_budget, "The same, of each task");
-  Sampling& sampling = a->agent.sampling;
-  command->add_option("--temperature", sampling.temperature, "Sampling temperature");
-  command->add_option("--top-p", sampling.top_p, "Nucleus sampling");
-  command->add_option("--seed", sampling.seed, "Seed for the model, plus the sample's number");
-  command->add_option("--max-output", sampling.max_output_tokens, "Output tokens of an answer")
-      ->check(CLI::Range(1, 10'000'000))
-      ->capture_default_str();
-  command->add_option("--effort", sampling.reasoning_effort,
-                      "Reasoning effort, as the API spells it");
-  command->add_option("--reasoning-budget", sampling.reasoning_budget, "Reasoning tokens");
-  command->add_option("--stop", sampling.stop, "Stop sequence; may be repeated");
-  command->add_option("--base-url", a->agent.base_url, "Address of the model API");
-  command->add_option("--extra-body", a->agent.extra_body_json,
-                      "JSON object of further fields of the request");
-  command->add_option("--prices", a->agent.prices, "Price table, for costs (docs/agents.md)");
-  command
-      ->add_option("--samples-per-request", a->agent.samples_per_request,
-                   "Answers to ask for at once, where the API can")
-      ->check(CLI::Range(1, 128));
   command->add_option("--command-jobs", a->agent.command_jobs, "Programs of cmd: agents at once")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command->add_flag("!--no-stream", a->agent.stream, "Ask for answers in one piece");
-  command->add_flag("!--no-cache", a->agent.use_cache, "Ask again for answers that were paid for");
+  add_model_options(*command, a->agent);
   command->callback([a, &status] {
     const Result<int> result = run_agents(*a);
     status = result.ok() ? *result : report(result.error());

@@ -43,8 +43,8 @@ Result<int> show_run(const std::string& folder) {
       table.add({std::to_string(result.sample_id), run.label, result.task_id,
                  std::to_string(result.number),
                  std::string(sample.counted() ? name(result.outcome) : name(result.state)),
-                 std::to_string(result.turns), std::to_string(result.tokens),
-                 sample.counted() ? result.reason : result.failure_class, result.explanation});
+                 std::to_string(result.turns), std::to_string(result.tokens), sample.reason(),
+                 result.explanation});
     }
   fmt::print("{}\nassay show SAMPLE --run {} prints one of them\n",
              table.text(terminal_width(STDOUT_FILENO)), folder);

@@ -106,4 +106,9 @@ inline constexpr const char* kPlanSummaries =
 inline constexpr const char* kLanguageColumn =
     "ALTER TABLE evaluations ADD COLUMN language TEXT NOT NULL DEFAULT 'cuda';";
 
+/// Version 7: what belongs to an evaluation is found without reading all others'.
+inline constexpr const char* kEvaluationIndexes =
+    "CREATE INDEX diagnostics_by_evaluation ON diagnostics(evaluation_id);"
+    "CREATE INDEX kernels_by_evaluation ON kernels(evaluation_id);";
+
 }  // namespace assay

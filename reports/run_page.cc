@@ -10,8 +10,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 #include "base/files.h"
 #include "base/install.h"
@@ -25,6 +27,7 @@ using nlohmann::json;
 
 constexpr const char* kChartFile = "/usr/share/javascript/chart.js/chart.min.js";
 constexpr size_t kMostCodeBytes = 100'000;
+constexpr size_t kMostDiagnostics = 20;  // of a sample
 
 /// Words as numbers.
 class Words {
@@ -40,8 +43,6 @@ class Words {
   std::map<std::string, size_t> numbers_;
   std::vector<std::string> words_;
 };
-
-double rounded(double value) { return std::stod(fmt::format("{:.4g}", value)); }
 
 struct Located {
   const ReportRun* run;
@@ -68,76 +69,93 @@ std::string script_element_safe(std::string script) {
   return script;
 }
 
-/// Code and diagnostics of as many samples as fit; equal code is kept once.
-Result<json> details(const std::vector<Located>& samples, size_t budget) {
-  json result = {{"samples", json::object()}, {"codes", json::object()}, {"left_out", 0}};
+/// What the page shows of one sample when it is clicked: fills `details` until its budget is used.
+class Details {
+ public:
+  explicit Details(size_t budget_bytes) : budget_(budget_bytes) {}
+
+  Result<void> add(const Located& located) {
+    const SampleResult& sample = located.sample->result;
+    if (used_ >= budget_) {
+      ++left_out_;
+      return {};
+    }
+    ASSIGN_OR_RETURN(const Folder* const folder, open(located.run->folder));
+    json one = {{"e", sample.explanation}};
+    used_ += sample.explanation.size() + 40;
+    if (!sample.code_digest.empty()) add_code(*folder->store, sample.code_digest, one);
+    const auto evaluation = sample.retest_id ? sample.retest_id : sample.evaluation_id;
+    if (evaluation && folder->with_diagnostics.contains(*evaluation))
+      RETURN_IF_ERROR(add_diagnostics(*folder->store, *evaluation, one));
+    samples_[std::to_string(located.row)] = std::move(one);
+    return {};
+  }
+
+  json take() {
+    return {
+        {"samples", std::move(samples_)}, {"codes", std::move(codes_)}, {"left_out", left_out_}};
+  }
+
+ private:
+  struct Folder {
+    std::unique_ptr<Store> store;
+    std::unordered_set<int64_t> with_diagnostics;  // evaluations
+  };
+
+  Result<const Folder*> open(const std::string& path) {
+    Folder& folder = folders_[path];
+    if (!folder.store) {
+      ASSIGN_OR_RETURN(folder.store, Store::open(path));
+      ASSIGN_OR_RETURN(folder.with_diagnostics, folder.store->with_diagnostics());
+    }
+    return &folder;
+  }
+
+  /// Equal code is kept once. A blob that is gone is left out.
+  void add_code(const Store& store, const std::string& digest, json& one) {
+    const std::string key = digest.substr(0, 16);
+    if (!codes_.contains(key)) {
+      Result<std::string> code = store.blob(digest);
+      if (!code.ok()) return;
+      code->resize(std::min(code->size(), kMostCodeBytes));
+      used_ += code->size() + code->size() / 16;
+      codes_[key] = *std::move(code);
+    }
+    one["c"] = key;
+  }
+
+  Result<void> add_diagnostics(const Store& store, int64_t evaluation, json& one) {
+    ASSIGN_OR_RETURN(const auto diagnostics, store.diagnostics(evaluation));
+    for (const Diagnostic& diagnostic : diagnostics) {
+      const std::string message = diagnostic.message.substr(0, 500);
+      one["d"].push_back({diagnostic.line, name(diagnostic.severity), message});
+      used_ += message.size() + 24;
+      if (one["d"].size() == kMostDiagnostics) break;
+    }
+    return {};
+  }
+
+  const size_t budget_;
+  size_t used_ = 0;
+  int left_out_ = 0;
+  json samples_ = json::object();
+  json codes_ = json::object();
+  std::map<std::string, Folder> folders_;
+};
+
+/// In the order of what people look for first: the fastest, then the wrong, then the rest.
+Result<json> details(const std::vector<Located>& samples, size_t budget_bytes) {
   std::vector<const Located*> order;
+  order.reserve(samples.size());
   for (const Located& located : samples) order.push_back(&located);
-  // What people look for first: the fastest, then the wrong, then the rest.
   std::ranges::stable_sort(order, std::greater<>(), [](const Located* located) {
     const ReportSample& sample = *located->sample;
     if (sample.speed && sample.correct()) return 2 + sample.speed->speedup;
     return sample.correct() ? 0.0 : 1.0;
   });
-  std::map<std::string, std::unique_ptr<Store>> stores;
-  size_t used = 0;
-  int left_out = 0;
-  for (const Located* located : order) {
-    const SampleResult& sample = located->sample->result;
-    if (used >= budget) {
-      ++left_out;
-      continue;
-    }
-    std::unique_ptr<Store>& store = stores[located->run->folder];
-    if (!store) {
-      ASSIGN_OR_RETURN(store, Store::open(located->run->folder));
-    }
-    json one = {{"e", sample.explanation}};
-    used += sample.explanation.size() + 40;
-    if (!sample.code_digest.empty() && store->blob(sample.code_digest).ok()) {
-      const std::string key = sample.code_digest.substr(0, 16);
-      one["c"] = key;
-      if (!result["codes"].contains(key)) {
-        ASSIGN_OR_RETURN(std::string code, store->blob(sample.code_digest));
-        code.resize(std::min(code.size(), kMostCodeBytes));
-        used += code.size() + code.size() / 16;
-        result["codes"][key] = std::move(code);
-      }
-    }
-    if (sample.evaluation_id) {
-      ASSIGN_OR_RETURN(const auto diagnostics, store->diagnostics(*sample.evaluation_id));
-      for (const Diagnostic& diagnostic : diagnostics) {
-        const std::string message = diagnostic.message.substr(0, 500);
-        one["d"].push_back({diagnostic.line, name(diagnostic.severity), message});
-        used += message.size() + 24;
-        if (one["d"].size() == 20) break;
-      }
-    }
-    result["samples"][std::to_string(located->row)] = std::move(one);
-  }
-  result["left_out"] = left_out;
-  return result;
-}
-
-json table_json(const std::vector<ReportRow>& rows) {
-  json table = json::array();
-  for (const ReportRow& row : rows) {
-    json one = {{"label", row.label},       {"level", row.level},   {"tasks", row.tasks},
-                {"samples", row.samples},   {"failed", row.failed}, {"unfinished", row.unfinished},
-                {"verdicts", row.verdicts}, {"tokens", row.tokens}, {"pass", json::array()},
-                {"fast", json::array()}};
-    for (const RateAtK& rate : row.pass)
-      if (rate.value)
-        one["pass"].push_back({rate.k, *rate.value, rate.interval.low, rate.interval.high});
-    for (const RateAtK& rate : row.fast)
-      if (rate.value && rate.k == 1) one["fast"].push_back({rate.p, *rate.value});
-    if (row.gmean_correct) one["gmean_correct"] = row.gmean_correct->value;
-    if (row.gmean_all) one["gmean_all"] = row.gmean_all->value;
-    if (row.median_speedup) one["median"] = *row.median_speedup;
-    if (row.cost_dollars) one["cost"] = *row.cost_dollars;
-    table.push_back(std::move(one));
-  }
-  return table;
+  Details details(budget_bytes);
+  for (const Located* located : order) RETURN_IF_ERROR(details.add(*located));
+  return details.take();
 }
 
 Result<std::string> replaced(std::string frame, const std::string& mark, const std::string& text) {
@@ -158,34 +176,35 @@ Result<std::string> run_page(const ReportData& data, const std::vector<ReportRow
   const auto chart = read_file(kChartFile, 4 << 20);
 
   Words tasks, labels, verdicts, reasons;
-  json list = json::array();
+  std::string list;  // JSON: an array of one short array a sample
   std::vector<Located> located;
   for (const ReportRun& run : data.runs)
     for (const ReportSample& sample : run.samples) {
       const SampleResult& result = sample.result;
-      const std::string verdict =
-          sample.counted() ? std::string(name(result.outcome)) : std::string(name(result.state));
-      json row = {tasks(result.task_id),
-                  labels(run.label),
-                  result.number,
-                  verdicts(verdict),
-                  reasons(sample.counted() ? result.reason : result.failure_class),
-                  result.turns,
-                  result.tokens};
-      row.push_back(sample.speed && sample.correct() ? json(rounded(sample.speed->speedup))
-                                                     : json(0));
-      located.push_back({&run, &sample, list.size()});
-      list.push_back(std::move(row));
+      const bool fast = sample.speed && sample.correct() && std::isfinite(sample.speed->speedup);
+      list += fmt::format(
+          "{}[{},{},{},{},{},{},{},{:.4g}]", list.empty() ? "" : ",", tasks(result.task_id),
+          labels(run.label), result.number,
+          verdicts(std::string(sample.counted() ? name(result.outcome) : name(result.state))),
+          reasons(sample.reason()), result.turns, result.tokens,
+          fast ? sample.speed->speedup : 0.0);
+      located.push_back({&run, &sample, located.size()});
     }
-  ASSIGN_OR_RETURN(const json detail, details(located, options.details_bytes));
-  const json all = {{"title", options.title},     {"tasks", tasks.words()},
-                    {"labels", labels.words()},   {"verdicts", verdicts.words()},
-                    {"reasons", reasons.words()}, {"samples", std::move(list)},
-                    {"details", detail},          {"table", table_json(rows)}};
+  const ReportTable table = report_table(rows);
+  ASSIGN_OR_RETURN(json detail, details(located, options.details_bytes));
+  const json all = {{"title", options.title},
+                    {"tasks", tasks.words()},
+                    {"labels", labels.words()},
+                    {"verdicts", verdicts.words()},
+                    {"reasons", reasons.words()},
+                    {"details", std::move(detail)},
+                    {"table", {{"head", table.header}, {"rows", table.rows}}},
+                    {"notes", report_notes(data, rows)}};
   ASSIGN_OR_RETURN(page, replaced(std::move(page), "/*STYLE*/", style));
   ASSIGN_OR_RETURN(
       page, replaced(std::move(page), "/*CHART*/", chart.ok() ? script_element_safe(*chart) : ""));
   ASSIGN_OR_RETURN(page, replaced(std::move(page), "/*SCRIPT*/", script));
+  ASSIGN_OR_RETURN(page, replaced(std::move(page), "/*SAMPLES*/", "[" + list + "]"));
   return replaced(std::move(page), "/*DATA*/", script_safe(all));
 }
 

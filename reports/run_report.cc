@@ -89,27 +89,28 @@ void add_scores(const ByTask& tasks, const std::vector<int>& ks, ReportRow& row)
 }
 
 void add_speeds(const ByTask& tasks, ReportRow& row) {
-  std::vector<double> per_task, with_failures, all, shrinkages, best;
+  std::vector<double> per_task, with_failures, shrinkages, best;
   for (const auto& [task, samples] : tasks) {
     if (const auto speedup = task_speedup(samples)) per_task.push_back(*speedup);
     if (const auto speedup = task_speedup_or_baseline(samples)) with_failures.push_back(*speedup);
     for (const ReportSample* sample : samples) {
       if (!sample->correct() || !sample->speed) continue;
-      all.push_back(sample->speed->speedup);
+      ++row.timed;
       if (sample->first_speed)
         shrinkages.push_back(sample->first_speed->speedup / sample->speed->speedup);
     }
     if (const auto speedup = task_best_retested(samples)) best.push_back(*speedup);
   }
-  row.timed = static_cast<int>(all.size());
-  if (all.empty()) return;
+  if (per_task.empty()) return;
   row.gmean_correct = statistics::geometric_mean_estimate(per_task);
   row.gmean_all = statistics::geometric_mean_estimate(with_failures);
   row.best_retested = statistics::geometric_mean_estimate(best);
   row.shrinkage = statistics::geometric_mean_estimate(shrinkages);
-  row.median_speedup = statistics::median(all);
-  row.quartile_low = statistics::quantile(all, 0.25);
-  row.quartile_high = statistics::quantile(all, 0.75);
+  row.median =
+      statistics::Estimate{statistics::median(per_task), statistics::median_interval(per_task), 0,
+                           static_cast<int>(per_task.size())};
+  row.quartile_low = statistics::quantile(per_task, 0.25);
+  row.quartile_high = statistics::quantile(per_task, 0.75);
 }
 
 ReportRow make_row(const ReportRun& run, const std::string& level, const TaskSamples& samples,
@@ -159,6 +160,12 @@ void label_runs(ReportData& data) {
 }
 
 }  // namespace
+
+std::string ReportSample::reason() const {
+  if (!counted()) return result.failure_class;
+  if (result.finish.empty() || result.finish == "stop") return result.reason;
+  return result.reason + (result.reason.empty() ? "" : ", ") + "answer ended by " + result.finish;
+}
 
 Result<ReportData> load_report(const std::vector<fs::path>& folders) {
   ReportData data;

@@ -19,6 +19,9 @@ struct ReportSample {
   SampleResult result;
   std::optional<Speed> speed;        // of the re-test, where there was one
   std::optional<Speed> first_speed;  // where there was a re-test: what it was chosen by
+  /// The verdict's reason, with how the answer ended where it was not by itself; else the class of
+  /// the trouble.
+  std::string reason() const;
   bool counted() const { return result.state == SampleState::done; }  // has a verdict
   bool correct() const { return counted() && result.outcome == Outcome::correct; }
 };
@@ -71,13 +74,23 @@ struct ReportRow {
   // Of what assay retest timed a second time (reports/retest.h).
   std::optional<statistics::Estimate> best_retested;  // per task its fastest, then over tasks
   std::optional<statistics::Estimate> shrinkage;      // first speedup over the second
-  std::optional<double> median_speedup, quartile_low, quartile_high;
+  std::optional<statistics::Estimate> median;         // over tasks, of what gmean_correct rests on
+  double quartile_low = 0, quartile_high = 0;         // where there is a median
   int64_t tokens = 0;
   std::optional<double> cost_dollars;  // absent where one is unknown
 };
 
 /// Rows by run, each with "all" first and then its levels.
 std::vector<ReportRow> report_rows(const ReportData& data, const std::vector<int>& ks);
+
+/// The rows as cells of text, the same for all forms that people read.
+struct ReportTable {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+ReportTable report_table(const std::vector<ReportRow>& rows);
+/// What its readers must know, as sentences.
+std::vector<std::string> report_notes(const ReportData& data, const std::vector<ReportRow>& rows);
 
 enum class ReportFormat { text, markdown, csv, json };
 /// `width` as in Table::text.

@@ -301,16 +301,32 @@ Result<void> RunStore::set_retest(int64_t evaluation_id, int64_t retest_id) {
   return insert.run();
 }
 
-Result<Spent> RunStore::spent(int64_t run_id) const {
+Result<std::map<std::string, Spent>> RunStore::spent(int64_t run_id) const {
   const std::lock_guard lock(store_.connection_mutex());
-  Statement query(store_.connection(),
-                  "SELECT count(*), ifnull(sum(CASE WHEN cached THEN 0 ELSE tokens END), 0),"
-                  " ifnull(sum(cost_dollars), 0), ifnull(sum(device_seconds), 0)"
-                  " FROM turns JOIN samples ON samples.id = turns.sample_id WHERE run_id = ?");
-  query << run_id;
-  Spent spent;
-  if (query.step()) spent = {query.integer(0), query.integer(1), query.real(2), query.real(3)};
-  RETURN_IF_ERROR(query.error());
+  Statement answers(store_.connection(),
+                    "SELECT task_id, count(DISTINCT sample_id), count(*),"
+                    " sum(CASE WHEN cached THEN 0 ELSE tokens END), ifnull(sum(cost_dollars), 0),"
+                    " sum(device_seconds), sum(seconds - waiting_seconds)"
+                    " FROM turns JOIN samples ON samples.id = turns.sample_id WHERE run_id = ?"
+                    " GROUP BY task_id");
+  answers << run_id;
+  std::map<std::string, Spent> spent;
+  while (answers.step())
+    spent[answers.text(0)] = {answers.integer(1), answers.integer(2), answers.integer(3),
+                              answers.real(4),    answers.real(5),    answers.real(6)};
+  RETURN_IF_ERROR(answers.error());
+  Statement failed(store_.connection(),
+                   "SELECT task_id, sum(ifnull(input_uncached, 0) + ifnull(input_cache_read, 0)"
+                   " + ifnull(input_cache_write, 0) + ifnull(output_visible, 0)"
+                   " + ifnull(output_reasoning, 0)), ifnull(sum(cost_dollars), 0)"
+                   " FROM responses JOIN samples ON samples.id = responses.sample_id"
+                   " WHERE turn_id IS NULL AND run_id = ? GROUP BY task_id");
+  failed << run_id;
+  while (failed.step()) {
+    spent[failed.text(0)].tokens += failed.integer(1);
+    spent[failed.text(0)].dollars += failed.real(2);
+  }
+  RETURN_IF_ERROR(failed.error());
   return spent;
 }
 
@@ -318,9 +334,10 @@ Result<std::vector<SampleResult>> RunStore::results(int64_t run_id) const {
   const std::lock_guard lock(store_.connection_mutex());
   Statement query(store_.connection(),
                   "SELECT s.id, s.task_id, s.suite, s.level, s.number, s.state, s.failure_class,"
-                  " ifnull(e.outcome, best.outcome), e.reason, e.explanation, best.evaluation_id,"
+                  " ifnull(e.outcome, best.outcome), e.reason,"
+                  " ifnull(e.explanation, s.failure), best.evaluation_id,"
                   " e.code_digest, used.turns, used.tokens, used.output_tokens, used.cost,"
-                  " used.seconds, again.retest_id"
+                  " used.seconds, again.retest_id, best.finish"
                   " FROM samples s LEFT JOIN turns best ON best.id = s.best_turn_id"
                   " LEFT JOIN retests again ON again.evaluation_id = best.evaluation_id"
                   " LEFT JOIN evaluations e ON e.id = ifnull(again.retest_id, best.evaluation_id)"
@@ -352,6 +369,7 @@ Result<std::vector<SampleResult>> RunStore::results(int64_t run_id) const {
     row.cost_dollars = optional_real(query, 15);
     row.seconds = query.real(16);
     row.retest_id = optional_integer(query, 17);
+    row.finish = query.text(18);
   }
   RETURN_IF_ERROR(query.error());
   return rows;

@@ -97,7 +97,8 @@ struct SampleResult {
   std::string failure_class;
   Outcome outcome = Outcome::harness_error;  // done: of the best turn
   std::string reason;
-  std::string explanation;
+  std::string explanation;  // failed: what the trouble was
+  std::string finish;       // how the best turn's answer ended: "stop", "length", "refusal" ...
   std::optional<int64_t> evaluation_id;
   std::optional<int64_t> retest_id;  // its evaluation decides over outcome, reason, explanation
   std::string code_digest;
@@ -108,12 +109,14 @@ struct SampleResult {
   double seconds = 0;
 };
 
-/// What a run has used up, over all of its turns.
+/// What was used up, by answers and by attempts that came to nothing.
 struct Spent {
+  int64_t samples = 0;  // that were begun
   int64_t turns = 0;
   int64_t tokens = 0;
   double dollars = 0;
   double device_seconds = 0;
+  double asking_seconds = 0;  // without waits for retries and rate limits
 };
 
 /// How far a run is, in samples.
@@ -153,7 +156,8 @@ class RunStore {
   /// `retest_id` is what reports are to use instead of `evaluation_id`.
   Result<void> set_retest(int64_t evaluation_id, int64_t retest_id);
 
-  Result<Spent> spent(int64_t run_id) const;
+  /// By task.
+  Result<std::map<std::string, Spent>> spent(int64_t run_id) const;
   Result<std::vector<SampleResult>> results(int64_t run_id) const;
 
   /// Forgets the evaluations with this outcome, so that the run does them again; the answers stay.

@@ -75,41 +75,12 @@ std::vector<std::string> cells_of(const ReportRow& row, const std::vector<Report
   cells.push_back(std::to_string(row.timed));
   cells.push_back(times(row.gmean_correct));
   cells.push_back(times(row.gmean_all));
-  cells.push_back(row.median_speedup ? fmt::format("{:.3g}x", *row.median_speedup) : "-");
+  cells.push_back(times(row.median));
   if (retested(rows)) cells.push_back(times(row.best_retested));
   cells.push_back(short_count(static_cast<uint64_t>(row.tokens)));
   cells.push_back(row.cost_dollars ? fmt::format("${:.2f}", *row.cost_dollars) : "unknown");
   cells.push_back(verdict_text(row));
   return cells;
-}
-
-std::string notes(const ReportData& data, const std::vector<ReportRow>& rows) {
-  std::string text =
-      "Rates are unbiased estimates in percent with 95 % intervals over tasks; '-' is undefined "
-      "(fewer than k samples, or nothing timed).\n"
-      "gmean correct leaves failed tasks out; gmean all counts them as 1.0x. Speedups are over the "
-      "task's naive kernel.\n"
-      "score@k: expected best of k samples; 0 is the naive kernel, 1 the expert's, on a log "
-      "scale.\n";
-  for (const ReportRow& row : rows)
-    if (row.level == "all" && row.shrinkage)
-      text += fmt::format(
-          "{}: {} candidates were timed again and are reported by that alone; the first "
-          "measurement "
-          "had shown them {:+.1f} % faster. best: each task's fastest of them.\n",
-          row.label, row.shrinkage->count, 100 * (row.shrinkage->value - 1));
-  if (!retested(rows) &&
-      std::ranges::any_of(rows, [](const ReportRow& row) { return row.timed > 0; }))
-    text +=
-        "No candidate was timed a second time: the fastest ones look faster than they are (assay "
-        "retest).\n";
-  if (std::ranges::any_of(rows, [](const ReportRow& row) { return row.tasks < 10; }))
-    text += "With fewer than 10 tasks an interval says little about other tasks.\n";
-  for (const ReportRun& run : data.runs)
-    text += fmt::format("{}: suite {}, loop {}, device {}{}\n", run.label, run.run.suite,
-                        run.run.loop, run.run.device_id,
-                        run.run.stopped.empty() ? "" : "; stopped: " + run.run.stopped);
-  return text;
 }
 
 /// A cell that spreadsheets take for text, never for a formula.
@@ -155,6 +126,7 @@ std::string csv(const std::vector<ReportRow>& rows) {
     for (const RateAtK& score : row.score) line(row, "score@k", score);
     speed(row, "gmean_correct", row.gmean_correct);
     speed(row, "gmean_all", row.gmean_all);
+    speed(row, "median", row.median);
     speed(row, "best_retested", row.best_retested);
     speed(row, "shrinkage", row.shrinkage);
   }
@@ -178,7 +150,7 @@ nlohmann::json estimate_json(const std::optional<statistics::Estimate>& estimate
   if (std::isfinite(estimate->interval.high)) {
     json["low"] = estimate->interval.low;
     json["high"] = estimate->interval.high;
-    json["log_standard_error"] = estimate->standard_error;
+    if (estimate->standard_error > 0) json["log_standard_error"] = estimate->standard_error;
   }
   return json;
 }
@@ -210,13 +182,11 @@ nlohmann::json rows_json(const ReportData& data, const std::vector<ReportRow>& r
                           {"gmean_all", estimate_json(row.gmean_all)},
                           {"best_retested", estimate_json(row.best_retested)},
                           {"shrinkage", estimate_json(row.shrinkage)},
-                          {"cost_dollars", nullptr},
-                          {"median_speedup", nullptr}};
+                          {"median", estimate_json(row.median)},
+                          {"cost_dollars", nullptr}};
     if (row.cost_dollars) one["cost_dollars"] = *row.cost_dollars;
-    if (row.median_speedup)
-      one.update({{"median_speedup", *row.median_speedup},
-                  {"quartile_low", *row.quartile_low},
-                  {"quartile_high", *row.quartile_high}});
+    if (row.median)
+      one.update({{"quartile_low", row.quartile_low}, {"quartile_high", row.quartile_high}});
     for (const auto& [key, rates] :
          {std::pair{"pass_at_k", &row.pass}, std::pair{"fast_p_at_k", &row.fast},
           std::pair{"fast_p_at_k_lower_bound", &row.fast_low},
@@ -242,15 +212,57 @@ std::string markdown(const std::vector<ReportRow>& rows) {
     }
     return text + "\n";
   };
-  const std::vector<std::string> head = header(rows);
-  std::string text = line(head) + "|";
-  for (size_t i = 0; i < head.size(); ++i) text += "---|";
+  const ReportTable table = report_table(rows);
+  std::string text = line(table.header) + "|";
+  for (size_t i = 0; i < table.header.size(); ++i) text += "---|";
   text += "\n";
-  for (const ReportRow& row : rows) text += line(cells_of(row, rows));
+  for (const auto& row : table.rows) text += line(row);
+  return text;
+}
+
+std::string notes_text(const ReportData& data, const std::vector<ReportRow>& rows) {
+  std::string text;
+  for (const std::string& note : report_notes(data, rows)) text += note + "\n";
   return text;
 }
 
 }  // namespace
+
+ReportTable report_table(const std::vector<ReportRow>& rows) {
+  ReportTable table{header(rows), {}};
+  for (const ReportRow& row : rows) table.rows.push_back(cells_of(row, rows));
+  return table;
+}
+
+std::vector<std::string> report_notes(const ReportData& data, const std::vector<ReportRow>& rows) {
+  std::vector<std::string> notes = {
+      "Rates are unbiased estimates in percent with 95 % intervals over tasks; '-' is undefined "
+      "(fewer than k samples, or nothing timed).",
+      "gmean correct leaves failed tasks out; gmean all counts them as 1.0x. Speedups are over the "
+      "task's naive kernel."};
+  if (scored(rows))
+    notes.emplace_back(
+        "score@k: expected best of k samples; 0 is the naive kernel, 1 the expert's, on a log "
+        "scale.");
+  for (const ReportRow& row : rows)
+    if (row.level == "all" && row.shrinkage)
+      notes.push_back(fmt::format(
+          "{}: {} samples were timed again and are reported by that alone; the first measurement "
+          "had shown them {:+.1f} % faster. best: each task's fastest of them.",
+          row.label, row.shrinkage->count, 100 * (row.shrinkage->value - 1)));
+  if (!retested(rows) &&
+      std::ranges::any_of(rows, [](const ReportRow& row) { return row.timed > 0; }))
+    notes.emplace_back(
+        "No candidate was timed a second time: the fastest ones look faster than they are (assay "
+        "retest).");
+  if (std::ranges::any_of(rows, [](const ReportRow& row) { return row.tasks < 10; }))
+    notes.emplace_back("With fewer than 10 tasks an interval says little about other tasks.");
+  for (const ReportRun& run : data.runs)
+    notes.push_back(fmt::format("{}: suite {}, loop {}, device {}{}", run.label, run.run.suite,
+                                run.run.loop, run.run.device_id,
+                                run.run.stopped.empty() ? "" : "; stopped: " + run.run.stopped));
+  return notes;
+}
 
 std::string report_text(const ReportData& data, const std::vector<ReportRow>& rows,
                         ReportFormat format, size_t width) {
@@ -261,13 +273,14 @@ std::string report_text(const ReportData& data, const std::vector<ReportRow>& ro
       return rows_json(data, rows).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
              "\n";
     case ReportFormat::markdown:
-      return markdown(rows) + "\n" + notes(data, rows);
+      return markdown(rows) + "\n" + notes_text(data, rows);
     case ReportFormat::text:
       break;
   }
-  Table table(header(rows));
-  for (const ReportRow& row : rows) table.add(cells_of(row, rows));
-  return table.text(width) + "\n" + notes(data, rows);
+  const ReportTable cells = report_table(rows);
+  Table table(cells.header);
+  for (const auto& row : cells.rows) table.add(row);
+  return table.text(width) + "\n" + notes_text(data, rows);
 }
 
 }  // namespace assay

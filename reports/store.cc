@@ -33,7 +33,8 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::array<const char*, Store::kSchemaVersion> kMigrations = {
-    kEvaluationSchema, kTimingTables, kRunSchema, kPlanSummaries, kRetests, kLanguageColumn};
+    kEvaluationSchema, kTimingTables,   kRunSchema,        kPlanSummaries,
+    kRetests,          kLanguageColumn, kEvaluationIndexes};
 
 Result<void> execute(sqlite3* database, const std::string& sql) {
   char* message = nullptr;
@@ -391,6 +392,15 @@ Result<std::vector<Diagnostic>> Store::diagnostics(int64_t evaluation_id) const 
   }
   RETURN_IF_ERROR(query.error());
   return rows;
+}
+
+Result<std::unordered_set<int64_t>> Store::with_diagnostics() const {
+  const std::lock_guard lock(mutex_);
+  Statement query(database_, "SELECT DISTINCT evaluation_id FROM diagnostics");
+  std::unordered_set<int64_t> ids;
+  while (query.step()) ids.insert(query.integer(0));
+  RETURN_IF_ERROR(query.error());
+  return ids;
 }
 
 Result<std::vector<Kernel>> Store::kernels(int64_t evaluation_id) const {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/result.h"
@@ -79,7 +80,7 @@ struct EvaluationKey {
 
 class Store {
  public:
-  static constexpr int kSchemaVersion = 6;
+  static constexpr int kSchemaVersion = 7;
 
   /// Opens the run directory, creating it (and its parents) if need be. A store written by a newer
   /// assay is an error; an older one is migrated. Errors (io) name the path and what to do.
@@ -104,6 +105,8 @@ class Store {
   Result<std::optional<int64_t>> find_id(const std::string& key_digest) const;
   Result<std::vector<EvaluationSummary>> evaluations() const;
   Result<std::vector<Diagnostic>> diagnostics(int64_t evaluation_id) const;
+  /// The evaluations that have any.
+  Result<std::unordered_set<int64_t>> with_diagnostics() const;
   Result<std::vector<CaseSummary>> cases(int64_t evaluation_id) const;
   /// Without parameters and max_threads, which are not stored.
   Result<std::vector<Kernel>> kernels(int64_t evaluation_id) const;

@@ -56,8 +56,8 @@ Result<std::unique_ptr<Loop>> make_loop(const std::string& name, const LoopOptio
   if (name == "evolve") return make_evolve(options);
   std::vector<std::string> known;
   for (const LoopKind& kind : loop_kinds()) known.push_back(kind.name);
-  return Error{ErrorKind::usage, fmt::format("there is no loop {}{}; there are {}", in_quotes(name),
-                                             suggestion(name, known), listed(known))};
+  return Error{ErrorKind::usage, fmt::format("there is no loop {}; there are {}{}", in_quotes(name),
+                                             listed(known), suggestion(name, known))};
 }
 
 }  // namespace assay

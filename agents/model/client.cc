@@ -25,6 +25,7 @@
 #include <random>
 
 #include "agents/http/json.h"
+#include "agents/model/capabilities.h"
 #include "agents/model/concurrency.h"
 #include "agents/model/key.h"
 
@@ -352,6 +353,8 @@ Result<std::unique_ptr<ModelClient>> ModelClient::create(std::shared_ptr<HttpLoo
                                                config.protocol, config.protocol)};
   if (const std::string problem = protocol->unsupported(config); !problem.empty())
     return Error{ErrorKind::usage, problem};
+  if (const std::string problem = refused_by_model(config); !problem.empty())
+    return Error{ErrorKind::usage, problem};
   if (!config.extra_body_json.empty()) {
     const auto extra = parse_json(config.extra_body_json);
     if (!extra.ok() || !extra->is_object())
@@ -369,7 +372,8 @@ Result<std::unique_ptr<ModelClient>> ModelClient::create(std::shared_ptr<HttpLoo
                                             : "Accept: application/json");
   state->headers.emplace_back("User-Agent: assay");
   state->name = config.protocol + ":" + config.model;
-  state->limit = AdaptiveLimit(options.start_concurrency);
+  state->limit = AdaptiveLimit(std::min(options.start_connections, options.most_connections), 4,
+                               options.most_connections);
   state->config = std::move(config);
   state->options = std::move(options);
   state->update_status();

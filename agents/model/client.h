@@ -15,7 +15,8 @@ namespace assay {
 struct ClientOptions {
   RetryPolicy retry;
   HttpLimits limits;
-  int start_concurrency = 20;
+  int start_connections = 20;  // at once; adapts up to:
+  int most_connections = 200;
   std::shared_ptr<ResponseCache> cache;  // null: none
   std::optional<Price> price;
 };

@@ -181,6 +181,11 @@ ApiFailure transport_failure(const HttpResponse& response) {
       failure.failure = FailureClass::cancelled;
       break;
     case TransportFault::tls:
+      failure.message +=
+          "; where the server's certificate is from an authority of your own, name its file in "
+          "SSL_CERT_FILE";
+      failure.failure = FailureClass::fatal_run;
+      break;
     case TransportFault::bad_url:
       failure.failure = FailureClass::fatal_run;
       break;

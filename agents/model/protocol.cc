@@ -43,8 +43,8 @@ Result<const Protocol*> find_protocol(const std::string& name) {
     known.emplace_back(protocol->name());
   }
   return Error{ErrorKind::usage,
-               fmt::format("no model API is called {}{}; there are {}", in_quotes(name),
-                           suggestion(name, known), listed(known))};
+               fmt::format("no model API is called {}; there are {}{}", in_quotes(name),
+                           listed(known), suggestion(name, known))};
 }
 
 bool StreamReader::feed(std::string_view bytes) {

@@ -1,5 +1,6 @@
 // Anthropic Messages.
 #include "agents/http/json.h"
+#include "agents/model/capabilities.h"
 #include "agents/model/protocol.h"
 
 namespace assay {
@@ -65,8 +66,10 @@ class Anthropic : public Protocol {
     if (sampling.temperature) body["temperature"] = *sampling.temperature;
     if (sampling.top_p) body["top_p"] = *sampling.top_p;
     if (!sampling.stop.empty()) body["stop_sequences"] = sampling.stop;
-    if (!sampling.reasoning_effort.empty())
+    if (!sampling.reasoning_effort.empty()) {
       body["output_config"] = {{"effort", sampling.reasoning_effort}};
+      if (thinks_adaptively(config)) body["thinking"] = {{"type", "adaptive"}};
+    }
     if (sampling.reasoning_budget)
       body["thinking"] = {{"type", "enabled"}, {"budget_tokens", *sampling.reasoning_budget}};
     if (config.stream) body["stream"] = true;

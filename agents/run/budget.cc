@@ -46,16 +46,16 @@ Result<Budget> Budget::parse(const std::string& text) {
       const std::vector<std::string> known = {"samples", "turns", "tokens",
                                               "dollars", "wall",  "gpu"};
       return Error{ErrorKind::usage,
-                   fmt::format("there is no budget of {}{}; there are {}", in_quotes(key),
-                               suggestion(key, known), listed(known))};
+                   fmt::format("there is no budget of {}; there are {}{}", in_quotes(key),
+                               listed(known), suggestion(key, known))};
     }
   }
   return budget;
 }
 
-std::string Budget::reached(const Spent& spent, int64_t samples_started, double wall) const {
-  if (samples && samples_started >= *samples)
-    return fmt::format("samples: {} of {}", samples_started, *samples);
+std::string Budget::reached(const Spent& spent, double wall) const {
+  if (samples && spent.samples >= *samples)
+    return fmt::format("samples: {} of {}", spent.samples, *samples);
   if (turns && spent.turns >= *turns) return fmt::format("turns: {} of {}", spent.turns, *turns);
   if (tokens && spent.tokens >= *tokens)
     return fmt::format("tokens: {} of {}", spent.tokens, *tokens);

@@ -22,7 +22,7 @@ struct Budget {
   static Result<Budget> parse(const std::string& text);
 
   /// Which limit is reached, for people ("tokens: 2000123 of 2000000"); empty while none is.
-  std::string reached(const Spent& spent, int64_t samples_started, double wall) const;
+  std::string reached(const Spent& spent, double wall) const;
 };
 
 }  // namespace assay

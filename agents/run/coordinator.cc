@@ -25,10 +25,10 @@
 #include <deque>
 #include <thread>
 
-#include "agents/http/json.h"
 #include "agents/run/channel.h"
+#include "agents/run/ledger.h"
+#include "agents/run/open_sample.h"
 #include "base/digest.h"
-#include "evaluator/extract.h"
 
 namespace assay {
 
@@ -40,57 +40,9 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-/// What an answer says besides its code: kept in conversations, cut to a few sentences.
-std::string summary_of(const std::string& answer, const Extraction& extraction) {
-  std::string text = answer;
-  if (!extraction.code.empty()) {
-    text.erase(extraction.offset, extraction.code.size());
-    for (size_t fence = text.find("```"); fence != std::string::npos; fence = text.find("```"))
-      text.erase(fence, text.find('\n', fence) - fence);
-  }
-  if (const size_t think = text.rfind("</think"); think != std::string::npos)
-    text.erase(0, std::min(text.find('>', think), text.size() - 1) + 1);
-  const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos) return {};
-  text = text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-  return head_and_tail(text, 2000);
-}
-
-AttemptRow attempt_row(const Attempt& attempt) {
-  AttemptRow row;
-  row.status = attempt.status;
-  row.request_id = attempt.request_id;
-  if (attempt.failure) {
-    row.failure_class = name(attempt.failure->failure);
-    row.failure = attempt.failure->code + ": " + attempt.failure->message;
-  }
-  row.seconds = attempt.seconds;
-  row.waited_seconds = attempt.waited_seconds;
-  row.input_uncached = attempt.usage.input_uncached;
-  row.input_cache_read = attempt.usage.input_cache_read;
-  row.input_cache_write = attempt.usage.input_cache_write;
-  row.output_visible = attempt.usage.output_visible;
-  row.output_reasoning = attempt.usage.output_reasoning;
-  row.raw_usage = attempt.usage.raw_json;
-  row.cost_dollars = attempt.cost_dollars;
-  return row;
-}
-
 uint64_t episode_seed(const std::string& task, int number) {
   return std::stoull(sha256(fmt::format("{}/{}", task, number)).substr(0, 16), nullptr, 16);
 }
-
-/// A sample that is being worked on.
-struct Open {
-  size_t part = 0;
-  const Task* task = nullptr;
-  SampleRow row;
-  Episode episode;
-  std::vector<TurnRow> rows;  // of episode.turns, in their order
-  int pending = 0;            // generations and judgements
-  bool broken = false;        // no further turns: trouble, or the part has stopped
-  bool ended = false;         // no further turns, and what there is counts
-};
 
 struct JudgeJob {
   uint64_t open = 0;
@@ -114,20 +66,18 @@ struct Coordinator::Impl {
   RunStore& store;
   Judge& judge;
 
-  std::map<uint64_t, Open> open;  // by a running number
+  std::map<uint64_t, OpenSample> open;  // by a running number
   uint64_t opened = 0;
   std::deque<uint64_t> ready;  // samples whose loop should be asked
   size_t next_cell = 0;        // of samples x tasks x parts
   int generating = 0;
   int judging = 0;
   RunStatus status;
-  std::vector<Spent> spent;              // by part
-  std::vector<double> charged;           // by part
-  std::vector<int64_t> samples_started;  // by part
-  std::vector<std::string> stopped;      // by part; empty: goes on
-  std::map<std::pair<size_t, std::string>, Spent> task_spent;
-  std::map<std::pair<size_t, std::string>, double> task_seconds;
-  std::map<std::string, PromptValues> values;  // by task
+  std::vector<double> charged;                              // by part
+  std::vector<std::string> stopped;                         // by part; empty: goes on
+  Ledger ledger;                                            // by part and task
+  std::vector<std::map<std::string, std::string>> limited;  // by part: task to its limit
+  std::map<std::string, PromptValues> values;               // by task
   std::string system;
   std::string interrupted;
   int newly_done = 0;
@@ -145,17 +95,21 @@ struct Coordinator::Impl {
   Result<RunSummary> run();
   Result<void> open_more();
   Result<void> open_cell(size_t part, const Task& task, int number);
-  Result<void> read_back(Open& sample, uint64_t id);
   Result<void> ask_loop(uint64_t id);
   Result<void> request(uint64_t id, const Proposal& proposal);
   Result<void> on_generation(Event& event);
-  Result<void> store_answer(Open& sample, size_t index, Generation& generation);
+  void charge_answer(const OpenSample& sample, const TurnRow& row);
   Result<void> on_judgement(Event& event);
   Result<void> finish(uint64_t id);
   Result<void> fail(uint64_t id, const std::string& failure_class, const std::string& text);
   void judge_turn(uint64_t id, size_t index, std::string answer, std::string code);
   void judge_loop();
-  std::string limit_reached(const Open& sample) const;
+  void spend(const OpenSample& sample, const Spent& more) {
+    ledger.spend(sample.part, sample.task->id, more);
+  }
+  std::string limit_reached(const OpenSample& sample, const Budget& budget, const Spent& used,
+                            double wall) const;
+  std::string why_left(size_t part) const;
   bool room() const {
     return generating < plan.generations && judging < plan.waiting_judgements + plan.judges;
   }
@@ -167,12 +121,11 @@ struct Coordinator::Impl {
 };
 
 Result<RunSummary> Coordinator::Impl::run() {
-  spent.resize(plan.parts.size());
   charged.resize(plan.parts.size());
-  samples_started.resize(plan.parts.size());
+  limited.resize(plan.parts.size());
   stopped.resize(plan.parts.size());
   for (size_t part = 0; part < plan.parts.size(); ++part) {
-    ASSIGN_OR_RETURN(spent[part], store.spent(plan.parts[part].row.id));
+    RETURN_IF_ERROR(ledger.read(part, plan.parts[part].row.id, store));
     charged[part] = plan.parts[part].row.charged_seconds;
   }
   system = plan.prompts->render("system", task_values(*plan.tasks.at(0), plan.device));
@@ -218,7 +171,7 @@ Result<RunSummary> Coordinator::Impl::run() {
     report(false);
   }
   for (size_t part = 0; part < plan.parts.size(); ++part) {
-    std::string why = stopped[part].empty() ? interrupted : stopped[part];
+    const std::string why = why_left(part);
     RETURN_IF_ERROR(store.set_progress(plan.parts[part].row.id, charged[part], why));
     if (!why.empty()) summary.stopped.push_back(plan.parts[part].row.agent + ": " + why);
   }
@@ -226,6 +179,16 @@ Result<RunSummary> Coordinator::Impl::run() {
   summary.status = status;
   summary.interrupted = !interrupted.empty();
   return summary;
+}
+
+/// Why a part is not finished, for people; empty where it is.
+std::string Coordinator::Impl::why_left(size_t part) const {
+  if (!stopped[part].empty()) return stopped[part];
+  if (!interrupted.empty() || limited[part].empty()) return interrupted;
+  const auto& [task, limit] = *limited[part].begin();
+  const size_t more = limited[part].size() - 1;
+  return fmt::format("task budget reached, {} of task {}{}", limit, task,
+                     more > 0 ? fmt::format(", and {} more tasks", more) : "");
 }
 
 Result<void> Coordinator::Impl::open_more() {
@@ -252,7 +215,7 @@ Result<void> Coordinator::Impl::open_cell(size_t part, const Task& task, int num
   wanted.suite = task.suite;
   wanted.level = task.level;
   wanted.number = number;
-  Open sample;
+  OpenSample sample;
   sample.part = part;
   sample.task = &task;
   if (!stopped[part].empty()) return {};
@@ -275,74 +238,42 @@ Result<void> Coordinator::Impl::open_cell(size_t part, const Task& task, int num
   sample.episode.values = of_task;
   sample.episode.seed = episode_seed(task.id, number);
   const uint64_t id = opened++;
-  Open& kept = open[id] = std::move(sample);
-  RETURN_IF_ERROR(read_back(kept, id));
+  OpenSample& kept = open[id] = std::move(sample);
+  ASSIGN_OR_RETURN(std::vector<OpenSample::Unjudged> unjudged, kept.read_back(store));
+  for (auto& [turn, answer] : unjudged)
+    judge_turn(id, turn, std::move(answer), kept.episode.turns[turn].code);
   if (kept.pending == 0) ready.push_back(id);
   return {};
 }
 
-/// The stored turns of a sample that an earlier start began.
-Result<void> Coordinator::Impl::read_back(Open& sample, uint64_t id) {
-  ASSIGN_OR_RETURN(sample.rows, store.turns(sample.row.id));
-  for (size_t i = 0; i < sample.rows.size(); ++i) {
-    const TurnRow& row = sample.rows[i];
-    Turn& turn = sample.episode.turns.emplace_back();
-    turn.parent = row.parent;
-    turn.kind = row.kind;
-    turn.island = row.island;
-    turn.wants_code = row.kind != "reflect";
-    ASSIGN_OR_RETURN(const std::string answer, store.store().blob(row.answer_digest));
-    const Extraction extraction = turn.wants_code ? extract_code(answer) : Extraction{};
-    turn.text = summary_of(answer, extraction);
-    turn.code = extraction.code;
-    if (!turn.wants_code) {
-      turn.done = true;
-    } else if (row.outcome.empty() || row.outcome == name(Outcome::harness_error)) {
-      judge_turn(id, i, answer, turn.code);
-    } else {
-      turn.done = true;
-      turn.outcome = outcome_from_name(row.outcome).value_or(Outcome::harness_error);
-      ASSIGN_OR_RETURN(const std::string feedback, store.store().blob(row.feedback_digest));
-      if (const auto json = parse_json(feedback); json.ok())
-        turn.feedback = string_at(*json, {"text"});
-      if (row.evaluation_id) {
-        ASSIGN_OR_RETURN(const auto speed, speeds(store.store(), row.evaluation_id));
-        if (!speed.empty()) turn.speedup = speed.begin()->second.speedup;
-      }
-    }
-  }
-  return {};
-}
-
-std::string Coordinator::Impl::limit_reached(const Open& sample) const {
-  const std::pair key(sample.part, sample.task->id);
-  const auto used = task_spent.find(key);
-  const auto seconds = task_seconds.find(key);
-  const std::string of_task =
-      plan.task_budget.reached(used == task_spent.end() ? Spent{} : used->second, 0,
-                               seconds == task_seconds.end() ? 0 : seconds->second);
-  return of_task.empty() ? "" : fmt::format("task budget reached, {}", of_task);
+/// A limit that forbids this sample more turns; empty: none. One that has begun is not cut off by
+/// the number of samples.
+std::string Coordinator::Impl::limit_reached(const OpenSample& sample, const Budget& budget,
+                                             const Spent& used, double wall) const {
+  const std::string reached = budget.reached(used, wall);
+  const bool begun = !sample.episode.turns.empty();
+  return begun && reached.starts_with("samples") ? "" : reached;
 }
 
 /// Asks the loop what comes next for this sample, and for that.
 Result<void> Coordinator::Impl::ask_loop(uint64_t id) {
   const auto found = open.find(id);
   if (found == open.end()) return {};
-  Open& sample = found->second;
+  OpenSample& sample = found->second;
   if (stopped[sample.part].empty()) {
     const std::string reached =
-        plan.budget.reached(spent[sample.part], samples_started[sample.part], charged[sample.part]);
-    const bool begun = !sample.episode.turns.empty();
-    // A sample that has begun is not cut off by the number of samples.
-    if (!reached.empty() && !(begun && reached.starts_with("samples")))
-      stopped[sample.part] = "budget reached, " + reached;
+        limit_reached(sample, plan.budget, ledger.of(sample.part), charged[sample.part]);
+    if (!reached.empty()) stopped[sample.part] = "budget reached, " + reached;
   }
   if (sample.broken) {
     // What is open stays unfinished in the store.
     if (sample.pending == 0) open.erase(found);
     return {};
   }
-  const std::string limit = limit_reached(sample);
+  const Spent& of_task = ledger.of(sample.part, sample.task->id);
+  const std::string limit =
+      limit_reached(sample, plan.task_budget, of_task, of_task.asking_seconds);
+  if (!limit.empty()) limited[sample.part][sample.task->id] = limit;
   std::vector<Proposal> proposals;
   if (limit.empty() && !sample.ended) proposals = plan.loop->next(sample.episode);
   if (proposals.empty() && !sample.episode.turns.empty()) {
@@ -354,32 +285,14 @@ Result<void> Coordinator::Impl::ask_loop(uint64_t id) {
     if (sample.pending == 0) open.erase(found);
     return {};
   }
-  if (sample.episode.turns.empty()) ++samples_started[sample.part];
+  if (sample.episode.turns.empty()) spend(sample, {.samples = 1});
   for (const Proposal& proposal : proposals) RETURN_IF_ERROR(request(id, proposal));
   return {};
 }
 
 Result<void> Coordinator::Impl::request(uint64_t id, const Proposal& proposal) {
-  Open& sample = open.at(id);
-  const size_t index = sample.episode.turns.size();
-  Turn& turn = sample.episode.turns.emplace_back();
-  turn.parent = proposal.parent;
-  turn.kind = proposal.kind;
-  turn.island = proposal.island;
-  turn.wants_code = proposal.wants_code;
-  TurnRow& row = sample.rows.emplace_back();
-  row.sample_id = sample.row.id;
-  row.number = static_cast<int>(index);
-  row.parent = proposal.parent;
-  row.kind = proposal.kind;
-  row.island = proposal.island;
-
-  nlohmann::json prompt = {{"system", system}, {"messages", nlohmann::json::array()}};
-  for (const Message& message : proposal.messages)
-    prompt["messages"].push_back({{"role", message.speaker == Speaker::user ? "user" : "assistant"},
-                                  {"content", message.text}});
-  ASSIGN_OR_RETURN(row.prompt_digest, store.store().put_blob(json_text(prompt)));
-
+  OpenSample& sample = open.at(id);
+  ASSIGN_OR_RETURN(const size_t index, sample.add_turn(proposal, system, store.store()));
   GenerationRequest request;
   request.task = sample.task;
   request.sample = sample.row.number;
@@ -396,11 +309,12 @@ Result<void> Coordinator::Impl::request(uint64_t id, const Proposal& proposal) {
 
 Result<void> Coordinator::Impl::on_generation(Event& event) {
   --generating;
-  Open& sample = open.at(event.open);
+  OpenSample& sample = open.at(event.open);
   --sample.pending;
   Generation& generation = *event.generation;
   if (!generation.failure) {
-    RETURN_IF_ERROR(store_answer(sample, event.turn, generation));
+    RETURN_IF_ERROR(sample.store_answer(event.turn, generation, store));
+    charge_answer(sample, sample.rows[event.turn]);
     Turn& turn = sample.episode.turns[event.turn];
     if (turn.wants_code) {
       judge_turn(event.open, event.turn, generation.answer.text, turn.code);
@@ -411,9 +325,10 @@ Result<void> Coordinator::Impl::on_generation(Event& event) {
     return {};
   }
   const ApiFailure& failure = *generation.failure;
-  std::vector<AttemptRow> attempts;
-  for (const Attempt& attempt : generation.attempts) attempts.push_back(attempt_row(attempt));
-  RETURN_IF_ERROR(store.add_failed_attempts(sample.row.id, attempts));
+  RETURN_IF_ERROR(store.add_failed_attempts(sample.row.id, attempt_rows(generation.attempts)));
+  // They may have been billed.
+  for (const Attempt& attempt : generation.attempts)
+    spend(sample, {.tokens = attempt.usage.total(), .dollars = attempt.cost_dollars.value_or(0)});
   const std::string text =
       fmt::format("{}{}{}", failure.code, failure.code.empty() ? "" : ": ", failure.message);
   if (failure.failure == FailureClass::fatal_run && stopped[sample.part].empty())
@@ -436,56 +351,25 @@ Result<void> Coordinator::Impl::on_generation(Event& event) {
   return fail(event.open, name(kept), text);
 }
 
-Result<void> Coordinator::Impl::store_answer(Open& sample, size_t index, Generation& generation) {
-  Turn& turn = sample.episode.turns[index];
-  TurnRow& row = sample.rows[index];
-  const std::string& answer = generation.answer.text;
-  const Extraction extraction = turn.wants_code ? extract_code(answer) : Extraction{};
-  turn.text = summary_of(answer, extraction);
-  turn.code = extraction.code;
-  Store& blobs = store.store();
-  ASSIGN_OR_RETURN(row.answer_digest, blobs.put_blob(answer));
-  if (!generation.request_body.empty()) {
-    ASSIGN_OR_RETURN(row.request_digest, blobs.put_blob(generation.request_body));
-  }
-  if (!generation.answer.reasoning.empty()) {
-    ASSIGN_OR_RETURN(row.reasoning_digest, blobs.put_blob(generation.answer.reasoning));
-  }
-  row.finish = name(generation.answer.finish);
-  row.extraction = turn.wants_code ? extraction.how : "";
-  row.cached = generation.cached;
-  // Failed attempts may have been billed too.
-  for (const Attempt& attempt : generation.attempts)
-    if (attempt.failure) row.tokens += attempt.usage.total();
-  row.tokens += generation.usage.total();
-  row.output_tokens =
-      generation.usage.output_visible.value_or(0) + generation.usage.output_reasoning.value_or(0);
-  row.cost_dollars = generation.cost_dollars;
-  row.seconds = generation.seconds;
-  row.waiting_seconds = generation.waiting_seconds;
-  row.served_model = generation.served_model;
-  row.fingerprint = generation.fingerprint;
-  row.response_id = generation.response_id;
-  std::vector<AttemptRow> attempts;
-  for (const Attempt& attempt : generation.attempts) attempts.push_back(attempt_row(attempt));
-  RETURN_IF_ERROR(store.add_turn(row, attempts));
-
-  Spent& of_task = task_spent[{sample.part, sample.task->id}];
-  for (Spent* used : {&spent[sample.part], &of_task}) {
-    ++used->turns;
-    if (!row.cached) used->tokens += row.tokens;
-    used->dollars += row.cost_dollars.value_or(0);
-  }
-  task_seconds[{sample.part, sample.task->id}] += row.seconds - row.waiting_seconds;
+void Coordinator::Impl::charge_answer(const OpenSample& sample, const TurnRow& row) {
+  spend(sample, {.turns = 1,
+                 .tokens = row.cached ? 0 : row.tokens,
+                 .dollars = row.cost_dollars.value_or(0),
+                 .asking_seconds = row.seconds - row.waiting_seconds});
   if (!row.cached) status.tokens += row.tokens;
   status.dollars += row.cost_dollars.value_or(0);
-  status.dollars_known = status.dollars_known && row.cost_dollars.has_value();
-  return {};
+  if (row.cost_dollars) return;
+  status.dollars_known = false;
+  if ((plan.budget.dollars || plan.task_budget.dollars) && stopped[sample.part].empty())
+    stopped[sample.part] =
+        "a budget of dollars cannot be kept: what an answer cost is not known (--prices needs a "
+        "row "
+        "for the model, and the server must tell its usage)";
 }
 
 void Coordinator::Impl::judge_turn(uint64_t id, size_t index, std::string answer,
                                    std::string code) {
-  Open& sample = open.at(id);
+  OpenSample& sample = open.at(id);
   ++sample.pending;
   ++judging;
   jobs.push({id, index, sample.task, std::move(answer), std::move(code)});
@@ -505,29 +389,13 @@ void Coordinator::Impl::judge_loop() {
 
 Result<void> Coordinator::Impl::on_judgement(Event& event) {
   --judging;
-  Open& sample = open.at(event.open);
+  OpenSample& sample = open.at(event.open);
   --sample.pending;
   if (!event.judgement->ok()) return event.judgement->error();
   Judgement& judgement = **event.judgement;
-  Turn& turn = sample.episode.turns[event.turn];
-  TurnRow& row = sample.rows[event.turn];
-  Feedback& feedback = judgement.feedback;
-  turn.outcome = feedback.outcome;
-  if (feedback.speed) turn.speedup = feedback.speed->speedup;
-  turn.done = true;
-  feedback.turns_left = std::max(0, plan.turns - sample.episode.code_turns());
-  if (const auto best = sample.episode.best())
-    feedback.best_speedup = sample.episode.turns[static_cast<size_t>(*best)].speedup;
-  turn.feedback = render(feedback);
-  ASSIGN_OR_RETURN(
-      row.feedback_digest,
-      store.store().put_blob(json_text({{"facts", to_json(feedback)}, {"text", turn.feedback}})));
-  row.evaluation_id = judgement.evaluation_id;
-  row.outcome = name(feedback.outcome);
-  row.device_seconds = judgement.device_seconds;
-  RETURN_IF_ERROR(store.set_judged(row));
-  spent[sample.part].device_seconds += judgement.device_seconds;
-  task_spent[{sample.part, sample.task->id}].device_seconds += judgement.device_seconds;
+  RETURN_IF_ERROR(sample.store_judgement(event.turn, judgement, plan.turns, store));
+  const Feedback& feedback = judgement.feedback;
+  spend(sample, {.device_seconds = judgement.device_seconds});
   device_seconds += judgement.device_seconds;
   if (feedback.outcome == Outcome::harness_error)
     return fail(event.open, "infra", "harness_error: " + feedback.explanation);
@@ -536,15 +404,10 @@ Result<void> Coordinator::Impl::on_judgement(Event& event) {
 }
 
 Result<void> Coordinator::Impl::finish(uint64_t id) {
-  Open& sample = open.at(id);
-  std::optional<int> best = sample.episode.best();
-  for (int i = static_cast<int>(sample.episode.turns.size()) - 1; !best && i >= 0; --i)
-    if (sample.episode.turns[static_cast<size_t>(i)].wants_code &&
-        sample.episode.turns[static_cast<size_t>(i)].done)
-      best = i;
-  if (best) {
-    sample.row.best_turn_id = sample.rows[static_cast<size_t>(*best)].id;
-    ++status.verdicts[std::string(name(sample.episode.turns[static_cast<size_t>(*best)].outcome))];
+  OpenSample& sample = open.at(id);
+  if (const auto turn = sample.speaking_turn()) {
+    sample.row.best_turn_id = sample.rows[*turn].id;
+    ++status.verdicts[std::string(name(sample.episode.turns[*turn].outcome))];
   }
   sample.row.state = SampleState::done;
   sample.row.failure_class = sample.row.failure = "";
@@ -558,7 +421,7 @@ Result<void> Coordinator::Impl::finish(uint64_t id) {
 /// Trouble that is not the agent's. Turns in flight are waited for; the sample then goes.
 Result<void> Coordinator::Impl::fail(uint64_t id, const std::string& failure_class,
                                      const std::string& text) {
-  Open& sample = open.at(id);
+  OpenSample& sample = open.at(id);
   if (sample.row.state != SampleState::failed) {
     sample.row.state = SampleState::failed;
     sample.row.failure_class = failure_class;

@@ -1,7 +1,9 @@
 'use strict';
-const data = JSON.parse(document.getElementById('data').textContent);
-const PAGE = 200;
 const byId = id => document.getElementById(id);
+const data = JSON.parse(byId('data').textContent);
+// One array a sample: task, agent, number, verdict, reason (indices of words), turns, tokens, speedup.
+data.samples = JSON.parse(byId('data-samples').textContent);
+const PAGE = 200;
 // Text goes into the page as text nodes only: nothing a candidate wrote is ever parsed as HTML.
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -27,31 +29,15 @@ let shown = order;
 let start = 0;
 let sort = {column: -1, down: false};
 
-function percent(value) { return value === undefined ? '-' : (100 * value).toFixed(1); }
-
 function drawSummary() {
-  const table = byId('summary');
-  const ks = [...new Set(data.table.flatMap(row => row.pass.map(rate => rate[0])))];
-  const ps = [...new Set(data.table.flatMap(row => row.fast.map(rate => rate[0])))].filter(p => p > 0);
-  const head = ['agent', 'level', 'tasks', 'samples', ...ks.map(k => `pass@${k} %`), ...ps.map(p => `fast_${p} %`),
-    'gmean correct', 'gmean all', 'median', 'tokens', 'cost'];
-  const line = element('tr');
-  for (const text of head) line.append(element('th', text));
-  table.append(line);
-  for (const row of data.table) {
-    const cells = [row.label, row.level, row.tasks, row.samples];
-    for (const k of ks) {
-      const rate = row.pass.find(one => one[0] === k);
-      cells.push(rate ? `${percent(rate[1])} [${percent(rate[2])}, ${percent(rate[3])}]` : '-');
-    }
-    for (const p of ps) cells.push(percent((row.fast.find(one => one[0] === p) || [])[1]));
-    for (const key of ['gmean_correct', 'gmean_all', 'median'])
-      cells.push(row[key] === undefined ? '-' : row[key].toPrecision(3) + 'x');
-    cells.push(row.tokens, row.cost === undefined ? 'unknown' : '$' + row.cost.toFixed(2));
-    const tr = element('tr');
-    for (const cell of cells) tr.append(element('td', cell));
-    table.append(tr);
-  }
+  const addLine = (cells, tag) => {
+    const line = element('tr');
+    for (const cell of cells) line.append(element(tag, cell));
+    byId('summary').append(line);
+  };
+  addLine(data.table.head, 'th');
+  for (const row of data.table.rows) addLine(row, 'td');
+  for (const note of data.notes) byId('notes').append(element('li', note));
 }
 
 function drawSamples() {
@@ -138,6 +124,21 @@ function drawCharts() {
       label: verdict, data: counts.map(row => row[i]),
       backgroundColor: verdict === 'correct' ? '#16803c' : colour(i, data.verdicts.length)}))},
     options: {scales: {x: {stacked: true}, y: {stacked: true}}},
+  });
+  // Speedups fall into bins of half an octave.
+  const bins = data.samples.filter(row => row[7] > 0).map(row => Math.floor(2 * Math.log2(row[7])));
+  // Nothing was timed: two empty charts would say less than none.
+  for (const id of ['distribution', 'speeds']) byId(id).parentElement.hidden = bins.length === 0;
+  const first = bins.reduce((a, b) => Math.min(a, b), 0), last = bins.reduce((a, b) => Math.max(a, b), 0);
+  const inBins = data.labels.map(() => new Array(last - first + 1).fill(0));
+  for (const row of data.samples)
+    if (row[7] > 0) inBins[row[1]][Math.floor(2 * Math.log2(row[7])) - first]++;
+  window.distributionChart = new Chart(byId('distribution'), {
+    type: 'bar',
+    data: {labels: inBins[0] ? inBins[0].map((_, i) => `${(2 ** ((first + i) / 2)).toPrecision(2)}x`) : [],
+      datasets: data.labels.map((label, i) => ({
+        label, data: inBins[i], backgroundColor: colour(i, data.labels.length)}))},
+    options: {scales: {y: {title: {display: true, text: 'samples'}}}},
   });
   window.speedsChart = new Chart(byId('speeds'), {
     type: 'scatter',

@@ -178,7 +178,7 @@ TEST_F(ClientTest, AnswersFromTheCacheCostNothingAndStayApart) {
 
 TEST_F(ClientTest, AsksOneByOneForChoicesThatAServerLeavesOut) {
   config_.samples_per_request = 4;
-  options_.start_concurrency = 1;
+  options_.start_connections = 1;
   const ScriptedServer server({Scripted::answer(200, kChat)});
   const auto agent = client(server);
   std::vector<std::promise<Generation>> promises(5);
@@ -208,6 +208,46 @@ TEST_F(ClientTest, CancellingEndsWhatIsInFlightAndWhatWaits) {
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   agent->cancel();
   EXPECT_EQ(promise.get_future().get().failure->failure, FailureClass::cancelled);
+}
+
+/// A variable of the environment while a test runs.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) {
+    setenv(name, value.c_str(), 1);
+  }
+  ~Variable() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+TEST_F(ClientTest, GoesThroughTheProxyOfTheEnvironment) {
+  const ScriptedServer proxy({Scripted::answer(200, kChat)});
+  const Variable variable("http_proxy", proxy.url());
+  config_.base_url = "http://model.invalid/v1";
+  const auto agent = ModelClient::create(loop_, config_, options_);
+  const Generation generation = ask(**agent);
+  ASSERT_FALSE(generation.failure) << generation.failure->message;
+  EXPECT_EQ(proxy.requests().at(0).target, "http://model.invalid/v1/chat/completions");
+}
+
+TEST_F(ClientTest, GoesPastTheProxyWhereTheEnvironmentSaysSo) {
+  const ScriptedServer proxy({Scripted::answer(200, "{}")});
+  const ScriptedServer server({Scripted::answer(200, kChat)});
+  const Variable variable("http_proxy", proxy.url()), exception("no_proxy", "127.0.0.1");
+  EXPECT_FALSE(ask(*client(server)).failure);
+  EXPECT_EQ(server.requests().size(), 1u);
+  EXPECT_TRUE(proxy.requests().empty());
+}
+
+TEST_F(ClientTest, RefusesWhatTheModelIsKnownToRefuse) {
+  config_.protocol = "anthropic";
+  config_.model = "claude-opus-4-7";
+  config_.sampling.temperature = 0.5;
+  const auto made = ModelClient::create(loop_, config_, options_);
+  ASSERT_FALSE(made.ok());
+  EXPECT_NE(made.error().message.find("--temperature"), std::string::npos) << made.error().message;
 }
 
 TEST_F(ClientTest, SaysWhichKeyIsMissingAndNeverShowsOne) {

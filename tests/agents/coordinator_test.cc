@@ -249,6 +249,58 @@ TEST_F(CoordinatorTest, StopsAtABudgetAndSaysWhichAndGoesOnLater) {
   EXPECT_EQ(agent.calls, 6);
 }
 
+TEST_F(CoordinatorTest, ATasksBudgetCountsWhatEarlierStartsUsed) {
+  FakeAgent agent([](const GenerationRequest&) { return said("right"); });
+  const auto limit = [&](const char* text) {
+    return [text](RunPlan& plan) { plan.task_budget = *Budget::parse(text); };
+  };
+  RunSummary summary = run(agent, "single", 1, limit("samples=1"));
+  EXPECT_EQ(summary.status.done, 3);
+  ASSERT_EQ(summary.stopped.size(), 1u);
+  EXPECT_NE(summary.stopped[0].find("task budget reached, samples: 1 of 1 of task one, and 2 more"),
+            std::string::npos)
+      << summary.stopped[0];
+  run(agent, "single", 1, limit("tokens=150"));
+  EXPECT_EQ(agent.calls, 3);  // 150 tokens were used before
+  summary = run(agent, "single", 1, limit("samples=2"));
+  EXPECT_EQ(summary.status.done, 6);
+  EXPECT_TRUE(summary.stopped.empty());
+}
+
+TEST_F(CoordinatorTest, ABudgetOfDollarsStopsWhereCostsAreUnknown) {
+  FakeAgent agent([](const GenerationRequest&) {
+    Generation generation = said("right");
+    generation.cost_dollars.reset();
+    return generation;
+  });
+  const RunSummary summary = run(agent, "single", 1, [](RunPlan& plan) {
+    plan.budget = *Budget::parse("dollars=5");
+    plan.generations = 1;
+  });
+  ASSERT_EQ(summary.stopped.size(), 1u);
+  EXPECT_NE(summary.stopped[0].find("--prices"), std::string::npos);
+  EXPECT_LT(agent.calls, 6);
+}
+
+TEST_F(CoordinatorTest, AttemptsThatCameToNothingAreChargedToo) {
+  FakeAgent agent([](const GenerationRequest&) {
+    Generation generation = failed(FailureClass::retry);
+    Attempt& attempt = generation.attempts.emplace_back();
+    attempt.usage.output_visible = 40;
+    attempt.cost_dollars = 0.5;
+    return generation;
+  });
+  run(agent, "single", 1, [](RunPlan& plan) {
+    plan.budget = *Budget::parse("dollars=1");
+    plan.generations = 1;
+  });
+  EXPECT_EQ(agent.calls, 2);
+  const auto spent = *runs_->spent(run_id_);
+  double dollars = 0;
+  for (const auto& [task, used] : spent) dollars += used.dollars;
+  EXPECT_DOUBLE_EQ(dollars, 1);
+}
+
 TEST_F(CoordinatorTest, AnInterruptionStopsWithinSecondsAndNothingIsAskedTwice) {
   std::atomic<int> interrupts = 0;
   FakeAgent agent([&](const GenerationRequest& request) {

@@ -235,10 +235,10 @@ TEST(BudgetTest, ReadsEveryKindAndSaysWhichIsReached) {
   ASSERT_TRUE(budget.ok()) << budget.error().message;
   EXPECT_EQ(budget->wall_seconds, 7200);
   EXPECT_EQ(budget->device_seconds, 60);
-  EXPECT_EQ(budget->reached({2, 1999, 1.4, 59}, 3, 7199), "");
-  EXPECT_EQ(budget->reached({2, 2000, 0, 0}, 0, 0), "tokens: 2000 of 2000");
-  EXPECT_EQ(budget->reached({0, 0, 1.5, 0}, 0, 0), "dollars: 1.50 of 1.50");
-  EXPECT_NE(budget->reached({}, 0, 7200), "");
+  EXPECT_EQ(budget->reached({3, 2, 1999, 1.4, 59, 0}, 7199), "");
+  EXPECT_EQ(budget->reached({0, 2, 2000, 0, 0, 0}, 0), "tokens: 2000 of 2000");
+  EXPECT_EQ(budget->reached({0, 0, 0, 1.5, 0, 0}, 0), "dollars: 1.50 of 1.50");
+  EXPECT_NE(budget->reached({}, 7200), "");
   EXPECT_FALSE(Budget::parse("turn=3").ok());
   EXPECT_FALSE(Budget::parse("turns=").ok());
   EXPECT_FALSE(Budget::parse("turns=3h").ok());

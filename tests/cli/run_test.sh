@@ -77,6 +77,9 @@ check power-pilot 2 'needs two tasks' "$assay" power run@reference:naive
 check retest-untimed 2 'no correct candidate that was timed' "$assay" retest run
 check compare-which 2 'several agents' "$assay" compare run run
 check export 0 '"reward":0.0' "$assay" export --rl run --reward correct
+check failed-sample 3 "trouble that is not the agent's" run --agent 'cmd:echo no luck >&2; exit 3' --out failing
+check failed-why 0 'no luck' "$assay" runs show failing
+check refused-parameter 2 'refuses --temperature' run --agent anthropic:claude-opus-4-7 --temperature 1
 check retry 0 '0 samples to do again' "$assay" retry run
 check fatal-api 3 'redirects' python3 - "$assay" <<'PY'
 import http.server, os, subprocess, sys, threading
@@ -102,6 +105,24 @@ interrupted() {
   wait "$pid"
 }
 check interrupt 130 'finishing what is in flight' interrupted
+# The second Ctrl-C ends at once, well inside the seconds that the first one waits, and so do the
+# programs that it ran.
+twice() {
+  "$assay" run --suite starter --tasks vector-add --agent "cmd:echo \$\$ >$folder/agent.pid; sleep 60" --out twice &
+  local pid=$! start
+  until [ -s "$folder/agent.pid" ]; do sleep 0.1; done
+  kill -INT "$pid"
+  sleep 0.5
+  start=${EPOCHREALTIME/./}
+  kill -INT "$pid"
+  wait "$pid"
+  local status=$? took=$(((${EPOCHREALTIME/./} - start) / 1000))
+  sleep 0.2
+  kill -0 "$(cat "$folder/agent.pid")" 2>/dev/null && echo "its program still runs" && return 1
+  [ "$took" -lt 1500 ] && echo "ended at once"
+  return "$status"
+}
+check interrupt-twice 130 'ended at once' twice
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -84,6 +84,9 @@ def main(chromium, page):
         expect("summary", "document.querySelectorAll('#summary tr').length", 2)
         expect("charts", "typeof scoresChart + ' ' + speedsChart.data.datasets[0].data.length",
                "object 2")
+        # Speedups 1 and 2.5: at 0 and above 2 half octaves.
+        expect("distribution", "distributionChart.data.datasets[0].data.join()", "1,0,1")
+        expect("notes", "document.querySelectorAll('#notes li').length > 2", True)
         click_speed = "document.querySelector('th[data-column=\"7\"]').click()"
         evaluate(click_speed)
         expect("slowest first", first + "[7].textContent", "-")

@@ -37,6 +37,8 @@ TEST(RunReportTest, AveragesUnbiasedRatesOverTasks) {
   EXPECT_NEAR(*fast(row, 0.5, 1).value, (2.0 / 3 + 0) / 2, 1e-12);  // 0.5 is not above 0.5
   EXPECT_NEAR(*fast(row, 0, 1).value, *row.pass[0].value, 1e-12);
   EXPECT_NEAR(row.gmean_correct->value, std::sqrt(std::sqrt(2.0) * 0.5), 1e-12);
+  EXPECT_NEAR(row.median->value, (std::sqrt(2.0) + 0.5) / 2, 1e-12);
+  EXPECT_NEAR(row.pass[0].standard_error, (2.0 / 3 - 1.0 / 3) / 2, 1e-12);
   EXPECT_DOUBLE_EQ(*row.cost_dollars, 3);
 }
 
@@ -70,6 +72,18 @@ TEST(RunReportTest, TroubleIsInNoRateAndUnknownCostIsUnknown) {
   EXPECT_EQ(rows[0].unfinished, 1);
   EXPECT_EQ(*rows[0].pass[0].value, 1);
   EXPECT_FALSE(rows[0].cost_dollars);
+}
+
+TEST(RunReportTest, SaysHowAnAnswerEndedThatDidNotEndByItself) {
+  ReportSample refused = sample("a", Outcome::no_code);
+  refused.result.reason = "empty";
+  refused.result.finish = "refusal";
+  EXPECT_EQ(refused.reason(), "empty, answer ended by refusal");
+  refused.result.finish = "stop";
+  EXPECT_EQ(refused.reason(), "empty");
+  refused.result.state = SampleState::failed;
+  refused.result.failure_class = "infra";
+  EXPECT_EQ(refused.reason(), "infra");
 }
 
 TEST(RunReportTest, NotMeasuredIsNeitherZeroNorOne) {
