@@ -161,9 +161,9 @@ TEST_F(TritonVirtual, TakesSoftmaxOfRowsThroughSharedMemory) {
 TEST_F(TritonVirtual, NormalisesRowsOfHalvesWithAScalarFromTheTask) {
   constexpr int kRows = 5, kColumns = 640;
   constexpr double kEps = 0.25;  // large, so that leaving it out would be seen
-  const Recorded recorded = record(
-      candidate("rmsnorm"), {tensor({kRows, kColumns}, "f16"), tensor({kColumns}, "f16"),
-                             tensor({kRows, kColumns}, "f16"), scalar(kEps)});
+  const Recorded recorded =
+      record(candidate("rmsnorm"), {tensor({kRows, kColumns}, "f16"), tensor({kColumns}, "f16"),
+                                    tensor({kRows, kColumns}, "f16"), scalar(kEps)});
   rig::Bench bench(recorded.artifact.ptx);
   const BoundTensor rows = bound_tensor(kRows * kColumns, Dtype::f16);
   EXPECT_EQ(problem_of(recorded, {rows, bound_tensor(kColumns, Dtype::f16), rows}, *bench.device),
