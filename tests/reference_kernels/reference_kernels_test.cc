@@ -6,6 +6,7 @@
 #include "evaluator/outcome.h"
 #include "tests/reference_kernels/bench.h"
 #include "tests/reference_kernels/cpu_reference.h"
+#include "tests/tasks/part_of_tasks.h"
 
 namespace assay {
 
@@ -133,16 +134,7 @@ TEST_P(ReferenceKernels, NaiveKernelIsCorrect) { expect_correct("naive"); }
 
 TEST_P(ReferenceKernels, ExpertKernelIsCorrect) { expect_correct("expert"); }
 
-/// The ids of all tasks, oracle or not, so that none is forgotten.
-std::vector<std::string> all_ids() {
-  std::vector<std::string> ids;
-  const Result<Catalogue> catalogue = load_catalogue(ASSAY_SOURCE_DIR "/tasks/suites");
-  if (!catalogue.ok()) return ids;
-  for (const Task& task : catalogue->tasks) ids.push_back(task.id);
-  return ids;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, ReferenceKernels, testing::ValuesIn(all_ids()),
+INSTANTIATE_TEST_SUITE_P(All, ReferenceKernels, testing::ValuesIn(PartOfTasks().ids()),
                          [](const auto& instance) {
                            std::string id = instance.param;
                            std::ranges::replace(id, '-', '_');
