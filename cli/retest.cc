@@ -27,7 +27,7 @@ struct RetestArguments {
   WinnerOptions winners;
   std::string timing = "leaderboard";
   std::string device;  // empty: the run's
-  std::string require_sandbox = "none";
+  std::string require_sandbox = RunArguments().require_sandbox;
 };
 
 Result<const Task*> unchanged_task(const Catalogue& catalogue, const EvaluationSummary& first) {

@@ -42,6 +42,11 @@ bool scored(const std::vector<ReportRow>& rows) {
   });
 }
 
+/// Whether any candidate has a speed: without one, the columns of speeds are left out.
+bool timed(const std::vector<ReportRow>& rows) {
+  return std::ranges::any_of(rows, [](const ReportRow& row) { return row.timed > 0; });
+}
+
 /// Whether some candidates were timed a second time.
 bool retested(const std::vector<ReportRow>& rows) {
   return std::ranges::any_of(rows, [](const ReportRow& row) { return row.shrinkage.has_value(); });
@@ -51,24 +56,23 @@ std::vector<std::string> header(const std::vector<ReportRow>& rows) {
   std::vector<std::string> cells = {"agent", "level", "tasks", "samples"};
   if (rows.empty()) return cells;
   for (const RateAtK& rate : rows[0].pass) cells.push_back(fmt::format("pass@{} %", rate.k));
-  for (const RateAtK& rate : rows[0].fast)
-    if (rate.k == 1 && rate.p > 0) cells.push_back(fmt::format("fast_{:g}@1 %", rate.p));
-  if (scored(rows))
-    for (const RateAtK& score : rows[0].score) cells.push_back(fmt::format("score@{}", score.k));
-  for (const char* cell : {"timed", "gmean correct", "gmean all", "median"})
-    cells.emplace_back(cell);
+  if (timed(rows)) {
+    for (const RateAtK& rate : rows[0].fast)
+      if (rate.k == 1 && rate.p > 0) cells.push_back(fmt::format("fast_{:g}@1 %", rate.p));
+    if (scored(rows))
+      for (const RateAtK& score : rows[0].score) cells.push_back(fmt::format("score@{}", score.k));
+    for (const char* cell : {"timed", "gmean correct", "gmean all", "median"})
+      cells.emplace_back(cell);
+  }
   if (retested(rows)) cells.emplace_back("best");
   for (const char* cell : {"tokens", "cost", "verdicts"}) cells.emplace_back(cell);
   return cells;
 }
 
-std::vector<std::string> cells_of(const ReportRow& row, const std::vector<ReportRow>& rows) {
-  std::vector<std::string> cells = {row.label, row.level, std::to_string(row.tasks),
-                                    std::to_string(row.samples)};
-  for (const RateAtK& rate : row.pass) cells.push_back(percent(rate));
+void add_speed_cells(const ReportRow& row, bool with_scores, std::vector<std::string>& cells) {
   for (const RateAtK& rate : row.fast)
     if (rate.k == 1 && rate.p > 0) cells.push_back(percent(rate));
-  for (const RateAtK& score : scored(rows) ? row.score : std::vector<RateAtK>())
+  for (const RateAtK& score : with_scores ? row.score : std::vector<RateAtK>())
     cells.push_back(score.value ? fmt::format("{:.2f} [{:.2f}, {:.2f}]", *score.value,
                                               score.interval.low, score.interval.high)
                                 : "-");
@@ -76,6 +80,13 @@ std::vector<std::string> cells_of(const ReportRow& row, const std::vector<Report
   cells.push_back(times(row.gmean_correct));
   cells.push_back(times(row.gmean_all));
   cells.push_back(times(row.median));
+}
+
+std::vector<std::string> cells_of(const ReportRow& row, const std::vector<ReportRow>& rows) {
+  std::vector<std::string> cells = {row.label, row.level, std::to_string(row.tasks),
+                                    std::to_string(row.samples)};
+  for (const RateAtK& rate : row.pass) cells.push_back(percent(rate));
+  if (timed(rows)) add_speed_cells(row, scored(rows), cells);
   if (retested(rows)) cells.push_back(times(row.best_retested));
   cells.push_back(short_count(static_cast<uint64_t>(row.tokens)));
   cells.push_back(row.cost_dollars ? fmt::format("${:.2f}", *row.cost_dollars) : "unknown");
@@ -237,9 +248,11 @@ ReportTable report_table(const std::vector<ReportRow>& rows) {
 std::vector<std::string> report_notes(const ReportData& data, const std::vector<ReportRow>& rows) {
   std::vector<std::string> notes = {
       "Rates are unbiased estimates in percent with 95 % intervals over tasks; '-' is undefined "
-      "(fewer than k samples, or nothing timed).",
-      "gmean correct leaves failed tasks out; gmean all counts them as 1.0x. Speedups are over the "
-      "task's naive kernel."};
+      "(fewer than k samples, or not timed)."};
+  notes.emplace_back(timed(rows)
+                         ? "gmean correct leaves failed tasks out; gmean all counts them as 1.0x. "
+                           "Speedups are over the task's naive kernel."
+                         : "Nothing was timed: speeds need a GPU (--device cuda:0).");
   if (scored(rows))
     notes.emplace_back(
         "score@k: expected best of k samples; 0 is the naive kernel, 1 the expert's, on a log "
@@ -250,8 +263,7 @@ std::vector<std::string> report_notes(const ReportData& data, const std::vector<
           "{}: {} samples were timed again and are reported by that alone; the first measurement "
           "had shown them {:+.1f} % faster. best: each task's fastest of them.",
           row.label, row.shrinkage->count, 100 * (row.shrinkage->value - 1)));
-  if (!retested(rows) &&
-      std::ranges::any_of(rows, [](const ReportRow& row) { return row.timed > 0; }))
+  if (timed(rows) && !retested(rows))
     notes.emplace_back(
         "No candidate was timed a second time: the fastest ones look faster than they are (assay "
         "retest).");

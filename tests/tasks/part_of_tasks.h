@@ -18,17 +18,10 @@ namespace assay {
 /// `all`, as `./assay nightly` does. It is printed.
 class PartOfTasks {
  public:
-  /// Of the tasks in the source tree; ends the program where they do not load.
-  PartOfTasks() {
-    const Result<Catalogue> catalogue = load_catalogue(ASSAY_SOURCE_DIR "/tasks/suites");
-    if (!catalogue.ok()) give_up(catalogue.error().message);
-    for (const Task& task : catalogue->tasks) ids_.push_back(task.id);
-    std::ranges::sort(ids_);
-    const auto quick = catalogue->suites.find("quick");
-    if (quick == catalogue->suites.end()) give_up("there is no suite quick");
-    quick_ = quick->second;
-    std::fprintf(stderr, "tasks: quick and part %s of the others (ASSAY_PART=%s repeats it)\n",
-                 part_.c_str(), part_.c_str());
+  /// The one of this program, of the tasks in the source tree; ends it where they do not load.
+  static const PartOfTasks& shared() {
+    static const PartOfTasks part;
+    return part;
   }
 
   /// The ids of the part's tasks.
@@ -47,6 +40,18 @@ class PartOfTasks {
   }
 
  private:
+  PartOfTasks() {
+    const Result<Catalogue> catalogue = load_catalogue(ASSAY_SOURCE_DIR "/tasks/suites");
+    if (!catalogue.ok()) give_up(catalogue.error().message);
+    for (const Task& task : catalogue->tasks) ids_.push_back(task.id);
+    std::ranges::sort(ids_);
+    const auto quick = catalogue->suites.find("quick");
+    if (quick == catalogue->suites.end()) give_up("there is no suite quick");
+    quick_ = quick->second;
+    std::fprintf(stderr, "tasks: quick and part %s of the others (ASSAY_PART=%s repeats it)\n",
+                 part_.c_str(), part_.c_str());
+  }
+
   [[noreturn]] static void give_up(const std::string& why) {
     std::fprintf(stderr, "tasks: %s\n", why.c_str());
     std::exit(2);
