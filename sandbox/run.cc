@@ -29,8 +29,9 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kSetupTime{20};  // for the child's way to execve
-constexpr seconds kReapTime{2};    // for init to bury a process group, before it is killed itself
+constexpr seconds kSetupTime{20};         // for the child's way to execve
+constexpr milliseconds kOrphanTime{200};  // for a killed group to be gone
+constexpr seconds kReapTime{2};  // for init to bury a process group, before it is killed itself
 constexpr milliseconds kUsagePeriod{20};
 constexpr size_t kDrainFloor = size_t{1} << 20;
 
@@ -81,6 +82,14 @@ Result<std::pair<Descriptor, Descriptor>> open_pipe() {
   std::pair<Descriptor, Descriptor> pipe{Descriptor(ends[0]), Descriptor(ends[1])};
   fcntl(pipe.first.get(), F_SETFL, O_NONBLOCK);
   return pipe;
+}
+
+/// Kills a process group that nobody buries and waits until it is gone, but no longer than killed
+/// processes take: a zombie whose new parent does not look stays a member.
+void end_orphans(pid_t group) {
+  const auto latest = std::chrono::steady_clock::now() + kOrphanTime;
+  while (::kill(-group, SIGKILL) == 0 && std::chrono::steady_clock::now() < latest)
+    std::this_thread::sleep_for(milliseconds(1));
 }
 
 /// clone3, or clone where a container's own filter hides clone3. Returns twice; -1 with errno. The
@@ -355,7 +364,7 @@ void Run::finish() {
   gone_ = true;
   if (control_) take_messages();
   // Init ends the group before it reports. Did it die instead?
-  if (program_group_ > 0 && !ended_) ::kill(-program_group_, SIGKILL);
+  if (program_group_ > 0 && !ended_) end_orphans(program_group_);
   for (Stream& stream : streams_) {
     if (stream.pipe) read_stream(stream);
     stream.pipe.reset();
