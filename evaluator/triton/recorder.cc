@@ -47,7 +47,6 @@ using recording::failure;
 using recording::printable;
 using Kind = RecordFailure::Kind;
 
-constexpr size_t kSourceBytes = size_t{1} << 20;
 constexpr size_t kKernelsBytes = size_t{1} << 20;
 constexpr size_t kExplanationBytes = 2'000;
 constexpr uint32_t kAssumedAlignment = 16;
@@ -139,7 +138,8 @@ using Assumptions = std::map<std::string, std::set<size_t>>;
 std::optional<Assumptions> parse_assumptions(const std::string& text) {
   Assumptions assumptions;
   try {
-    for (const json& kernel : json::parse(text).at("kernels"))
+    const json description = json::parse(text);
+    for (const json& kernel : description.at("kernels"))
       for (const json& number : kernel.at("divisible_by_16"))
         assumptions[kernel.at("label").get<std::string>()].insert(number.get<size_t>());
   } catch (const json::exception&) {
@@ -224,12 +224,6 @@ Result<Recorded> record(const Request& request, const BoundCase& bound, const De
                         Compiler& compiler, Workers& workers) {
   const auto start = std::chrono::steady_clock::now();
   Recorded recorded;
-  if (request.source.size() > kSourceBytes) {
-    recorded.outcome.failure =
-        failure("too_large", fmt::format("the candidate has more than {} KiB", kSourceBytes >> 10),
-                Kind::rejected);
-    return recorded;
-  }
   ASSIGN_OR_RETURN(const std::unique_ptr<Worker> worker, workers.take());
   const sandbox::Outcome outcome =
       worker->record(request.source, make_request(bound, target, request.arch));
