@@ -104,22 +104,29 @@ sandbox::Outcome Worker::record(const std::string& source, const nlohmann::json&
   return outcome;
 }
 
+bool Worker::waits() const { return !process_->wait(std::chrono::milliseconds(0)); }
+
 Result<std::unique_ptr<Worker>> Workers::take() {
   {
     const std::lock_guard lock(mutex_);
-    if (!ready_.empty()) {
+    while (!ready_.empty()) {
       std::unique_ptr<Worker> worker = std::move(ready_.back());
       ready_.pop_back();
-      return worker;
+      if (worker->waits()) return worker;  // what ends one that has no candidate yet is our trouble
     }
   }
   return Worker::start();
 }
 
 void Workers::prepare() {
+  const auto full = [this] { return ready_.size() >= most_; };
+  {
+    const std::lock_guard lock(mutex_);
+    if (full()) return;
+  }
+  auto worker = Worker::start();
   const std::lock_guard lock(mutex_);
-  if (ready_.size() >= most_) return;
-  if (auto worker = Worker::start(); worker.ok()) ready_.push_back(*std::move(worker));
+  if (worker.ok() && !full()) ready_.push_back(*std::move(worker));
 }
 
 }  // namespace assay::triton

@@ -24,6 +24,8 @@ class Worker {
   static Result<std::unique_ptr<Worker>> start();
   ~Worker();
 
+  /// Whether it has not ended.
+  bool waits() const;
   /// Hands over the candidate and the request (python/assay_triton/record.py) and waits for the
   /// process to end. `timeout` where it took longer than recording_limits().wall.
   sandbox::Outcome record(const std::string& source, const nlohmann::json& request);

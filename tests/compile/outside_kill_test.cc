@@ -1,46 +1,13 @@
 // A compiler that somebody kills is this machine's trouble, whatever its driver makes of it.
-#include <signal.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "tests/compile/support.h"
+#include "tests/processes.h"
 
 namespace assay {
 namespace {
-
-namespace fs = std::filesystem;
-
-struct ProcessState {
-  std::string name;
-  pid_t parent = 0;
-};
-
-ProcessState state_of(const fs::path& process) {
-  std::ifstream file(process / "stat");
-  std::string line;
-  std::getline(file, line);
-  const size_t open = line.find('('), close = line.rfind(')');
-  ProcessState state;
-  if (open == std::string::npos || close == std::string::npos || close + 4 > line.size())
-    return state;
-  state.name = line.substr(open + 1, close - open - 1);
-  state.parent = atoi(line.c_str() + close + 4);  // behind ") S "
-  return state;
-}
-
-bool is_descendant(pid_t process) {
-  for (int depth = 0; process > 1 && depth < 16; ++depth) {
-    process = state_of("/proc/" + std::to_string(process)).parent;
-    if (process == getpid()) return true;
-  }
-  return false;
-}
 
 /// Kills every descendant of that name until told to stop.
 class Killer {
@@ -48,7 +15,7 @@ class Killer {
   explicit Killer(std::string name)
       : name_(std::move(name)), thread_([this] {
           while (!stop_) {
-            kill_all();
+            testing::kill_descendants(name_);
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
           }
         }) {}
@@ -58,15 +25,6 @@ class Killer {
   }
 
  private:
-  void kill_all() const {
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator("/proc", error)) {
-      const pid_t process = atoi(entry.path().filename().c_str());
-      if (process > 1 && state_of(entry.path()).name == name_ && is_descendant(process))
-        kill(process, SIGKILL);
-    }
-  }
-
   std::string name_;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
