@@ -96,7 +96,13 @@ Result<WorkFolder> WorkFolder::create(uid_t uid, gid_t gid) {
   std::error_code error;
   std::filesystem::path parent = std::filesystem::temp_directory_path(error);
   if (error) parent = "/tmp";
-  std::string path = (std::filesystem::canonical(parent, error) / "assay-work-XXXXXX").string();
+  const std::filesystem::path real = std::filesystem::canonical(parent, error);
+  if (error)
+    return Error{
+        ErrorKind::sandbox,
+        fmt::format("cannot use {} for work folders: {}; set TMPDIR to a folder that exists",
+                    parent.string(), error.message())};
+  std::string path = (real / "assay-work-XXXXXX").string();
   if (mkdtemp(path.data()) == nullptr)
     return Error{ErrorKind::sandbox, fmt::format("cannot make a work folder in {}: {}",
                                                  parent.string(), strerror(errno))};
