@@ -108,13 +108,13 @@ std::array<Setup, 2> make_setups(const Artifact& artifact, const BoundCase& boun
 
 struct Programs {
   std::filesystem::path recorder;
-  std::filesystem::path library;
+  std::filesystem::path runtime;
 };
 
 Result<Programs> find_programs() {
   Programs programs;
   ASSIGN_OR_RETURN(programs.recorder, installed_file("bin/assay-recorder"));
-  ASSIGN_OR_RETURN(programs.library, installed_file("lib/record/libcudart.so.13"));
+  ASSIGN_OR_RETURN(programs.runtime, installed_file("lib/record/libcudart.so.13"));
   return programs;
 }
 
@@ -123,8 +123,8 @@ sandbox::Command make_command(const Programs& programs, const std::string& launc
   sandbox::Command command;
   command.arguments = {programs.recorder.string()};
   // The loader cannot find out where the program is: the sandbox has no /proc.
-  command.environment = {{"LD_LIBRARY_PATH", programs.library.parent_path().string()}};
-  command.mounts = {{programs.recorder}, {programs.library}};
+  command.environment = {{"LD_LIBRARY_PATH", programs.runtime.parent_path().string()}};
+  command.mounts = {{programs.recorder}, {programs.runtime}};
   command.inputs = {{recording::kLauncherFile, launcher, true},
                     {recording::kRequestFile, nlohmann::json(setup).dump(), false}};
   command.outputs = {recording::kPlanFile, recording::kFailureFile};

@@ -61,7 +61,7 @@ TEST(DiagnosticsTest, MapsPtxLinesThroughLoc) {
 
 TEST(DiagnosticsTest, TellsTheAuthorOnlyLinesOfTheCandidate) {
   const auto items = for_author({{{Severity::error, 40, 2, "bad"}, "/usr/include/x.h"},
-                                 {{Severity::error, 3, 1, "worse"}, "/work/candidate.cu"}},
+                                 {{Severity::error, 3, 1, "worse"}, "/box/candidate.cu"}},
                                 "candidate.cu");
   EXPECT_EQ(items[0].line, 0u);
   EXPECT_EQ(items[0].message, "x.h(40): bad");

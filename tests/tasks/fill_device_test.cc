@@ -70,7 +70,7 @@ TEST(FillDevice, GivesTheBitsOfTheCpuOnAGpu) {
 /// The part of NVRTC's interface that one compilation needs.
 struct Nvrtc {
   using Program = void*;
-  void* library = nullptr;
+  void* handle = nullptr;
   int (*create)(Program*, const char*, const char*, int, const char**, const char**) = nullptr;
   int (*compile)(Program, int, const char**) = nullptr;
   int (*log_size)(Program, size_t*) = nullptr;
@@ -80,11 +80,11 @@ struct Nvrtc {
   Nvrtc() {
     for (const char* name : {"libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.13",
                              "/usr/local/cuda/lib64/libnvrtc.so"})
-      if (!library) library = dlopen(name, RTLD_NOW);
-    if (!library) return;
+      if (!handle) handle = dlopen(name, RTLD_NOW);
+    if (!handle) return;
     const auto find = [&](auto& function, const char* name) {
       function =
-          reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
+          reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(handle, name));
     };
     find(create, "nvrtcCreateProgram");
     find(compile, "nvrtcCompileProgram");
@@ -96,7 +96,7 @@ struct Nvrtc {
 
 TEST(FillDevice, CompilesWithNvrtcWithoutAnyOtherHeader) {
   const Nvrtc nvrtc;
-  if (!nvrtc.library) GTEST_SKIP() << "libnvrtc was not found";
+  if (!nvrtc.handle) GTEST_SKIP() << "libnvrtc was not found";
   const std::vector<std::string> names = {
       "tasks/integers.h",    "tasks/dtype.h",     "tasks/element.h",
       "tasks/fill.h",        "tasks/fill_math.h", "tasks/philox.h",
