@@ -115,7 +115,7 @@ Result<std::unique_ptr<Agent>> make_agent(const std::string& specification,
 std::string agent_kinds() {
   std::string text =
       "reference:naive, reference:expert  the task's own kernels\n"
-      "file:DIR                           DIR/<task>.cu (or .md with an answer)\n"
+      "file:DIR                           DIR/<task>.cu or .py (or .md with an answer)\n"
       "cmd:COMMAND, cmd-json:COMMAND      a program that reads the prompt and prints an answer\n";
   for (const Protocol* protocol : protocols())
     text += fmt::format("{:<35}{}; key in {}\n", std::string(protocol->name()) + ":MODEL",

@@ -27,7 +27,14 @@ Generation refused(const char* code, std::string message) {
   return generation;
 }
 
-std::string fenced(const std::string& code) { return "```cuda\n" + code + "\n```\n"; }
+std::string fenced(const std::string& code, std::string_view language) {
+  return fmt::format("```{}\n{}\n```\n", language, code);
+}
+
+/// The endings of files, in the order in which they are looked for; a language where the whole file
+/// is code.
+constexpr std::pair<const char*, std::string_view> kFiles[] = {
+    {".cu", "cuda"}, {".py", "python"}, {".md", ""}, {".txt", ""}};
 
 }  // namespace
 
@@ -35,15 +42,16 @@ std::string ReferenceAgent::settings_json() const { return json_text({{"kernel",
 
 void ReferenceAgent::generate(GenerationRequest request, std::function<void(Generation)> done) {
   const auto kernel = Evaluator::reference_kernel(*request.task, kernel_);
-  done(kernel.ok() ? answered(fenced(kernel->source))
+  done(kernel.ok() ? answered(fenced(kernel->source, "cuda"))
                    : refused("not_found", kernel.error().message));
 }
 
 Result<std::unique_ptr<FileAgent>> FileAgent::create(const std::filesystem::path& folder) {
   if (!std::filesystem::is_directory(folder))
-    return Error{ErrorKind::usage,
-                 fmt::format("the agent file:{} names no folder; it must hold <task>.cu files",
-                             folder.string())};
+    return Error{
+        ErrorKind::usage,
+        fmt::format("the agent file:{} names no folder; it must hold <task>.cu or .py files",
+                    folder.string())};
   return std::unique_ptr<FileAgent>(new FileAgent(folder));
 }
 
@@ -52,14 +60,15 @@ std::string FileAgent::settings_json() const { return json_text({{"folder", fold
 void FileAgent::generate(GenerationRequest request, std::function<void(Generation)> done) {
   const std::string& task = request.task->id;
   for (const std::string& stem : {fmt::format("{}.{}", task, request.sample), task})
-    for (const char* ending : {".cu", ".md", ".txt"}) {
+    for (const auto& [ending, language] : kFiles) {
       const auto path = folder_ / (stem + ending);
       if (!std::filesystem::exists(path)) continue;
       auto text = read_file(path, size_t{64} << 20);
       if (!text.ok()) return done(refused("unreadable", text.error().message));
-      return done(answered(ending == std::string_view(".cu") ? fenced(*text) : *std::move(text)));
+      return done(answered(language.empty() ? *std::move(text) : fenced(*text, language)));
     }
-  done(refused("not_found", fmt::format("{} has no {}.cu, .md or .txt", folder_.string(), task)));
+  done(refused("not_found",
+               fmt::format("{} has no {}.cu, .py, .md or .txt", folder_.string(), task)));
 }
 
 }  // namespace assay

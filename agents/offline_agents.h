@@ -21,7 +21,7 @@ class ReferenceAgent : public Agent {
   std::string name_;
 };
 
-/// `file:DIR`: DIR/<task>.cu, or <task>.md or .txt with a model's answer; for sample n,
+/// `file:DIR`: DIR/<task>.cu or .py, or <task>.md or .txt with a model's answer; for sample n,
 /// <task>.<n>.cu goes before it.
 class FileAgent : public Agent {
  public:

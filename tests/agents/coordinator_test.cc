@@ -364,6 +364,32 @@ TEST(AgentsTest, ACommandThatFailsFailsItsSampleWithItsWords) {
   EXPECT_NE(generation->failure->message.find("out of ideas"), std::string::npos);
 }
 
+TEST(AgentsTest, TakesFilesOfEitherLanguageAndAnswersAsTheyAre) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("files-" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  for (const auto& [name, text] : {std::pair{"cuda.cu", "x"}, {"triton.py", "x"}, {"said.md", "x"}})
+    ASSERT_TRUE(write_file(folder / name, text).ok());
+  const auto agent = make_agent("file:" + folder.string(), {});
+  ASSERT_TRUE(agent.ok()) << agent.error().message;
+  const auto answer = [&](const std::string& id) {
+    Task task;
+    task.id = id;
+    GenerationRequest request;
+    request.task = &task;
+    std::string text;
+    (*agent)->generate(request, [&](Generation generation) {
+      text = generation.failure ? generation.failure->message : generation.answer.text;
+    });
+    return text;
+  };
+  EXPECT_EQ(answer("cuda"), "```cuda\nx\n```\n");
+  EXPECT_EQ(answer("triton"), "```python\nx\n```\n");
+  EXPECT_EQ(answer("said"), "x");
+  EXPECT_NE(answer("other").find("has no other.cu, .py, .md or .txt"), std::string::npos);
+  std::filesystem::remove_all(folder);
+}
+
 TEST(AgentsTest, NamesTheNearestAgent) {
   EXPECT_NE(make_agent("antropic:m", {}).error().message.find("anthropic"), std::string::npos);
   EXPECT_FALSE(make_agent("reference:best", {}).ok());
