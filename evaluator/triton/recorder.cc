@@ -37,6 +37,7 @@
 
 #include "evaluator/plan/limits.h"
 #include "evaluator/record/ending.h"
+#include "evaluator/record/setup.h"
 #include "evaluator/triton/files.h"
 
 namespace assay::triton {
@@ -230,6 +231,12 @@ Result<Recorded> record(const Request& request, const BoundCase& bound, const De
   workers.prepare();
   if (outcome.exit == sandbox::Exit::sandbox_failure)
     return Error{ErrorKind::sandbox, "the recorder could not be run: " + outcome.explanation};
+  // The candidate runs in children of the worker, whose ends it writes down.
+  if (outcome.exit == sandbox::Exit::exited && outcome.code != 0 &&
+      outcome.code != recording::kUnwritableStatus)
+    return Error{ErrorKind::internal,
+                 fmt::format("the recorder of Triton candidates ended with status {}: {}",
+                             outcome.code, printable(outcome.standard_error, kExplanationBytes))};
   auto files = agree(outcome);
   if (auto* failed = std::get_if<RecordFailure>(&files))
     recorded.outcome.failure = std::move(*failed);

@@ -92,7 +92,8 @@ class RecordingDriver(DriverBase):
         self.utils = Utilities(self.images, device)
         self.launcher_cls = lambda source, metadata: Launcher(recording, source, metadata)
         self._recording = recording
-        self._capability = int(device["arch"].removeprefix("sm_"))
+        # Triton itself adds the letter of "sm_90a" where it compiles.
+        self._capability = int(device["arch"].removeprefix("sm_").rstrip("af"))
         knobs.runtime.kernel_load_end_hook.add(_keep_ptx)
 
     @classmethod

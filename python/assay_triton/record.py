@@ -15,7 +15,8 @@ One process records one candidate for one case, twice, and needs no GPU and no t
  or N.failure       a reason, a line feed, a sentence
 
 N is the number of the recording, 0 or 1. Triton is imported once; each recording has a process
-of its own, forked before anything of the candidate's is there.
+of its own, forked before anything of the candidate's is there. What fails before that is nobody's
+fault but ours, and any status but UNWRITABLE says so.
 
 Triton runs unchanged but for its last step: it binds the arguments of kernel[grid](...),
 specialises and compiles to PTX, which whoever wants machine code assembles. In place of a GPU's
@@ -48,6 +49,7 @@ from assay_triton.recording import Recording, Refused
 from assay_triton.tensor import DTYPES, Tensor
 
 CANDIDATE = Path("candidate.py")
+UNWRITABLE = 3  # kUnwritableStatus of evaluator/record/setup.h
 
 # What the types of tasks are called in torch; packed and 8-bit formats without one are bytes.
 TASK_DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16",
@@ -113,14 +115,23 @@ def explain(error):
     return Refused("exception", f"{type(error).__name__}: {error}", line_of(error))
 
 
-def record(request, recording, driver):
+class Setup:
+    """What a recording needs besides the candidate."""
+
+    def __init__(self, request, number):
+        self.recording = Recording(request["bases"][number])
+        self.driver = RecordingDriver(self.recording, request["device"])
+        self.arguments = make_arguments(request, self.recording)
+
+
+def record(setup):
+    recording = setup.recording
     torch_names.install(recording)
-    triton_driver.set_active(driver)
-    arguments = make_arguments(request, recording)
+    triton_driver.set_active(setup.driver)
     solve = getattr(load_candidate(), "solve", None)
     if not callable(solve):
         recording.refuse("no_solve", "candidate.py defines no function solve")
-    solve(*arguments)
+    solve(*setup.arguments)
     if recording.refusal is not None:
         raise recording.refusal
     if not any("launch" in operation for operation in recording.operations):
@@ -137,22 +148,20 @@ def write(number, name, text):
     Path(f"{number}.{name}").write_text(text)
 
 
-def record_once(request, number):
-    recording = Recording(request["bases"][number])
-    driver = RecordingDriver(recording, request["device"])
+def record_once(setup, number):
     try:
-        record(request, recording, driver)
+        record(setup)
     except BaseException as error:
-        refusal = explain(recording.refusal or error)
+        refusal = explain(setup.recording.refusal or error)
         where = f"{CANDIDATE.name}:{refusal.line}: " if refusal.line else ""
         write(number, "failure", f"{refusal.reason}\n{where}{refusal.explanation}")
         return
-    write(number, "module.ptx", merge(driver.images, CANDIDATE.name))
-    write(number, "kernels.json", describe(driver.images))
-    write(number, "plan.json", json.dumps(recording.plan()))
+    write(number, "module.ptx", merge(setup.driver.images, CANDIDATE.name))
+    write(number, "kernels.json", describe(setup.driver.images))
+    write(number, "plan.json", json.dumps(setup.recording.plan()))
 
 
-def fork_recording(request, number):
+def fork_recording(setup, number):
     child = os.fork()
     if child != 0:
         return child
@@ -160,7 +169,7 @@ def fork_recording(request, number):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-    record_once(request, number)
+    record_once(setup, number)
     sys.stdout.flush()
     os._exit(0)
 
@@ -170,10 +179,8 @@ def stop_at_ptx():
     CUDABackend.make_cubin = lambda *arguments: b""
 
 
-def main():
-    stop_at_ptx()
-    request = json.loads(Path("request.json").read_text())
-    children = [fork_recording(request, number) for number in range(len(request["bases"]))]
+def explain_ends(children):
+    """Writes down how a child ended that left nothing itself."""
     for number, child in enumerate(children):
         _, status = os.waitpid(child, 0)
         if Path(f"{number}.plan.json").exists() or Path(f"{number}.failure").exists():
@@ -183,6 +190,17 @@ def main():
         else:
             write(number, "failure",
                   "exit\nthe candidate ended the process instead of returning from solve()")
+
+
+def main():
+    stop_at_ptx()
+    request = json.loads(Path("request.json").read_text())
+    setups = [Setup(request, number) for number in range(len(request["bases"]))]
+    children = [fork_recording(setup, number) for number, setup in enumerate(setups)]
+    try:
+        explain_ends(children)
+    except OSError:
+        sys.exit(UNWRITABLE)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,11 @@ def scalar(value):
     return {"scalar": value}
 
 
-def record(source, *arguments, base=BASE):
+def record(source, *arguments, base=BASE, arch=DEVICE["arch"]):
     """The files that the recorder left: text, or None where there is none."""
     with tempfile.TemporaryDirectory() as folder:
-        request = {"arguments": list(arguments), "device": DEVICE, "bases": [base]}
+        request = {"arguments": list(arguments), "device": {**DEVICE, "arch": arch},
+                   "bases": [base]}
         Path(folder, "request.json").write_text(json.dumps(request))
         Path(folder, "candidate.py").write_text(source)
         environment = {"PYTHONPATH": str(SOURCES), "TRITON_CACHE_DIR": f"{folder}/cache",
@@ -38,7 +39,7 @@ def record(source, *arguments, base=BASE):
         run = subprocess.run([f"{TRITON_HOME}/bin/python", "-m", "assay_triton.record"], cwd=folder,
                              env=environment, capture_output=True, text=True, timeout=120)
         if run.returncode != 0:
-            raise AssertionError(run.stderr)
+            raise AssertionError(f"status {run.returncode}: {run.stderr}".replace("\n", " "))
         return {path.name.removeprefix("0."): path.read_text(errors="replace")
                 for path in Path(folder).iterdir() if path.is_file()}
 
@@ -69,6 +70,14 @@ class Records(unittest.TestCase):
         self.assertEqual(parameters, bytes(24) + struct.pack("<i", 1000) + bytes(4 + 16))
         self.assertEqual([r["target"]["allocation"] for r in launch["relocations"]], [0, 1, 2])
         self.assertIn(".target sm_80", files["module.ptx"])
+
+    def test_an_architecture_with_a_letter(self):
+        files = self.recorded(ADD, *[tensor(1000)] * 3, scalar(1000), arch="sm_90a")
+        self.assertIn(".target sm_90a", files["module.ptx"])
+
+    def test_trouble_before_the_candidate_is_told_apart(self):
+        with self.assertRaisesRegex(AssertionError, "status 1:.*invalid literal"):
+            record(ADD, arch="nonsense")
 
     def test_softmax_with_chosen_warps_and_shared_memory(self):
         [launch] = launches(self.recorded(SOFTMAX, *[tensor(3, 1000)] * 2))

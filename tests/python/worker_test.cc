@@ -1,4 +1,4 @@
-// Workers that wait for a candidate.
+// Workers that wait for a candidate, and what is theirs when they fail.
 #include "evaluator/triton/worker.h"
 
 #include <gtest/gtest.h>
@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "evaluator/triton/installation.h"
+#include "evaluator/triton/recorder.h"
+#include "tests/compile/support.h"
 #include "tests/processes.h"
 
 namespace assay::triton {
@@ -30,6 +32,18 @@ TEST(WorkersTest, OneThatDiedWhileItWaitedIsNotHandedOut) {
   const auto worker = workers.take();
   ASSERT_TRUE(worker.ok()) << worker.error().message;
   EXPECT_TRUE((*worker)->waits());
+}
+
+TEST(WorkersTest, TroubleBeforeTheCandidateIsThereIsNotItsFault) {
+  if (const auto found = find_installation(); !found.ok()) GTEST_SKIP() << found.error().message;
+  Workers workers(0);
+  const auto compiler = testing::make_compiler(false);
+  const auto recorded =
+      record({.source = "pass", .arch = "no architecture"}, {}, {}, *compiler, workers);
+  ASSERT_FALSE(recorded.ok());
+  EXPECT_EQ(recorded.error().kind, ErrorKind::internal);
+  EXPECT_NE(recorded.error().message.find("ValueError"), std::string::npos)
+      << recorded.error().message;
 }
 
 }  // namespace
