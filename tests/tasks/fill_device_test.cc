@@ -83,8 +83,7 @@ struct Nvrtc {
       if (!handle) handle = dlopen(name, RTLD_NOW);
     if (!handle) return;
     const auto find = [&](auto& function, const char* name) {
-      function =
-          reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(handle, name));
+      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(handle, name));
     };
     find(create, "nvrtcCreateProgram");
     find(compile, "nvrtcCompileProgram");
