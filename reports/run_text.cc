@@ -26,12 +26,12 @@ std::string times(const std::optional<statistics::Estimate>& estimate) {
 }
 
 std::string verdict_text(const ReportRow& row) {
-  std::string text;
+  std::vector<std::string> counts;
   for (const auto& [verdict, count] : row.verdicts)
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, verdict);
-  if (row.failed > 0) text += fmt::format(", {} failed", row.failed);
-  if (row.unfinished > 0) text += fmt::format(", {} unfinished", row.unfinished);
-  return text;
+    counts.push_back(fmt::format("{} {}", count, verdict));
+  if (row.failed > 0) counts.push_back(fmt::format("{} failed", row.failed));
+  if (row.unfinished > 0) counts.push_back(fmt::format("{} unfinished", row.unfinished));
+  return fmt::format("{}", fmt::join(counts, ", "));
 }
 
 /// Whether there is anything to show for score@k.
