@@ -44,17 +44,13 @@ from triton.runtime.driver import driver as triton_driver
 
 from assay_triton import torch_names
 from assay_triton.driver import RecordingDriver
+from assay_triton.dtypes import DTYPE_OF_TASK
 from assay_triton.module import merge
 from assay_triton.recording import Recording, Refused
-from assay_triton.tensor import DTYPES, Tensor
+from assay_triton.tensor import Tensor
 
 CANDIDATE = Path("candidate.py")
 UNWRITABLE = 3  # kUnwritableStatus of evaluator/record/setup.h
-
-# What the types of tasks are called in torch; packed and 8-bit formats without one are bytes.
-TASK_DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16",
-               "e4m3": "float8_e4m3fn", "e5m2": "float8_e5m2", "i64": "int64", "i32": "int32",
-               "i16": "int16", "i8": "int8", "u8": "uint8", "u32": "uint32", "bool": "bool"}
 
 
 def make_arguments(request, recording):
@@ -64,7 +60,7 @@ def make_arguments(request, recording):
         if "scalar" in argument:
             arguments.append(argument["scalar"])
             continue
-        shape, kind = argument["tensor"]["shape"], DTYPES[TASK_DTYPES[argument["tensor"]["dtype"]]]
+        shape, kind = argument["tensor"]["shape"], DTYPE_OF_TASK[argument["tensor"]["dtype"]]
         tensor = Tensor(recording, 0, shape, kind)
         address = recording.add_argument(tensors, tensor.numel() * kind.itemsize)
         arguments.append(Tensor(recording, address, shape, kind))

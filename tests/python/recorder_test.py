@@ -159,9 +159,69 @@ def solve(x, out):
                          [2, 1])
         self.assertEqual([o["depends_on"] for o in plan["operations"]], [[], [0], [1]])
 
+    def operations_of(self, body, *arguments):
+        """The plan's operations before the launch of a kernel; `body` has x, and y afterwards."""
+        source = "import torch\n" + ADD.replace("def solve(x, y, out, n)", "def solve(x)")
+        source = source[:source.index("    add[lambda")] + body + "\n    add[1,](y, y, y, 9, BLOCK=16)\n"
+        return json.loads(self.recorded(source, *arguments)["plan.json"])["operations"][:-1]
+
+    def test_copies_are_element_copies(self):
+        [operation] = self.operations_of("    y = x.transpose(0, 2).contiguous()", tensor(2, 3, 4))
+        self.assertEqual(operation["element_copy"],
+                         {"shape": [4, 3, 2],
+                          "target": {"allocation": 1, "offset": 0}, "target_dtype": "f32",
+                          "target_strides": [6, 2, 1],
+                          "source": {"allocation": 0, "offset": 0}, "source_dtype": "f32",
+                          "source_strides": [1, 4, 12]})
+
+    def test_conversions_and_clones_keep_the_order_of_the_axes(self):
+        operations = self.operations_of("""    y = x.t().to(torch.float16)
+    y = x.t().clone()
+    y = torch.empty_like(x.t(), dtype=torch.int64).copy_(x.t())""", tensor(3, 5))
+        copies = [operation["element_copy"] for operation in operations]
+        self.assertEqual([copy["target_dtype"] for copy in copies], ["f16", "f32", "i64"])
+        for copy in copies:
+            self.assertEqual((copy["shape"], copy["target_strides"]), ([5, 3], [1, 5]))
+
+    def test_copies_where_torch_makes_none_are_none(self):
+        results = ["x.contiguous()", "x.to(torch.float32)", "x.to('cuda')", "x.cuda()", "x.float()",
+                   "x.copy_(x)", "x[:, 1:1].clone()", "x.to(x)", "x.reshape(5, 2, 3).transpose(0, 1)",
+                   "x[None].contiguous()", "x.flatten()", "x[3].contiguous()",
+                   "x[:, :1].expand(-1, 4)"]
+        body = "".join(f"    y = {result}\n" for result in results)
+        self.assertEqual(self.operations_of(body, tensor(5, 6)), [])
+
+    def test_a_copy_to_a_slice_steps_through_both_views(self):
+        operations = self.operations_of("    y = torch.empty(4, 6)\n    y[1::2, ..., -1] = x[2]",
+                                        tensor(3, 2, dtype="i8"))
+        copy = operations[0]["element_copy"]
+        self.assertEqual((copy["target"]["offset"], copy["target_strides"]), (4 * 11, [12]))
+        self.assertEqual((copy["source"]["offset"], copy["source_strides"]), (4, [1]))
+        self.assertEqual(len(operations), 1)
+
+    def test_a_smaller_source_is_repeated(self):
+        [operation] = self.operations_of("    y = torch.empty(4, 6, 5).copy_(x)", tensor(6, 1))
+        self.assertEqual(operation["element_copy"]["source_strides"], [0, 1, 0])
+
+    def test_views_are_torchs(self):
+        views = {"x.view(-1, 6)": ((4, 6), (6, 1)),
+                 "x.transpose(0, 1).view(3, 2, 2, 2)": ((3, 2, 2, 2), (4, 12, 2, 1)),
+                 "x.transpose(1, 2).flatten(0, 0)": ((2, 4, 3), (12, 1, 4)),
+                 "x.unsqueeze(-1)": ((2, 3, 4, 1), (12, 4, 1, 1)),
+                 "x[:, :1].squeeze()": ((2, 4), (12, 1)),
+                 "x[1, ..., 1:4:2]": ((3, 2), (4, 2)),
+                 "x.permute(2, 0, 1)": ((4, 2, 3), (1, 12, 4)),
+                 "x.mT[0].T": ((3, 4), (4, 1)),
+                 "list(x)[1]": ((3, 4), (4, 1))}
+        source = "def solve(x):\n  views = [" + ", ".join(views) + "]\n"
+        source += "  raise ValueError([(view.shape, view.stride()) for view in views])\n"
+        self.assertIn(str(list(views.values())), self.refused(source, tensor(2, 3, 4))[1])
+        source = "def solve(x):\n  x.transpose(0, 1).view(6, 4)\n"
+        self.assertIn("has no view of shape [6, 4]", self.refused(source, tensor(2, 3, 4))[1])
+
     def test_computing_torch_call_is_named(self):
         for call, name in [("torch.matmul(x, y)", "torch.matmul"), ("x @ y", "Tensor.__matmul__"),
-                           ("x.softmax(0)", "Tensor.softmax"),
+                           ("x.softmax(0)", "Tensor.softmax"), ("x[y]", "indexing by Tensor"),
                            ("torch.nn.functional.softmax(x)", "torch.nn.functional.softmax")]:
             reason, sentence = self.refused(f"import torch\ndef solve(x, y):\n  {call}\n",
                                             *[tensor(4, 4)] * 2)
