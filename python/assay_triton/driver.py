@@ -3,9 +3,6 @@
 Triton itself binds arguments, specialises and compiles; only loading a kernel and launching it end
 here, as an image and as an operation of the recording.
 """
-from pathlib import Path
-
-from triton import knobs
 from triton.backends.compiler import GPUTarget
 from triton.backends.driver import DriverBase
 
@@ -17,10 +14,10 @@ MAX_THREADS = 1024  # of a block; the judge checks again with the registers that
 class Image:
     """One compiled specialisation of a kernel."""
 
-    def __init__(self, label, symbol):
+    def __init__(self, label, symbol, ptx):
         self.label = label  # the plan's name for it: the symbol, with "$2" ... for further ones
         self.symbol = symbol
-        self.ptx = ""
+        self.ptx = ptx
         self.layout = []
         self.divisible_by_16 = []  # numbers of the parameters that the code assumes it of
 
@@ -74,11 +71,12 @@ class Utilities:
         return {"max_shared_mem": self._device["shared_bytes"],
                 "multiprocessor_count": self._device["multiprocessors"], "warpSize": 32}
 
-    def load_binary(self, symbol, cubin, shared_bytes, device):
-        """Module, function, registers, spills and the most threads: Triton's order. Registers and
-        spills are ptxas's to say, so both are 0 here."""
+    def load_binary(self, symbol, binary, shared_bytes, device):
+        """Module, function, registers, spills and the most threads: Triton's order. The binary is
+        PTX (compiler.py); registers and spills are ptxas's to say, so both are 0 here."""
         count = sum(image.symbol == symbol for image in self._images)
-        image = Image(symbol if count == 0 else f"{symbol}${count + 1}", symbol)
+        image = Image(symbol if count == 0 else f"{symbol}${count + 1}", symbol,
+                      binary.decode())
         self._images.append(image)
         return image, image, 0, 0, MAX_THREADS
 
@@ -94,7 +92,6 @@ class RecordingDriver(DriverBase):
         self._recording = recording
         # Triton itself adds the letter of "sm_90a" where it compiles.
         self._capability = int(device["arch"].removeprefix("sm_").rstrip("af"))
-        knobs.runtime.kernel_load_end_hook.add(_keep_ptx)
 
     @classmethod
     def is_active(cls):
@@ -123,11 +120,6 @@ class RecordingDriver(DriverBase):
                                "triton.autotune with several configurations and triton.testing."
                                "do_bench measure on a GPU, and there is none while solve() is "
                                "recorded: leave one configuration")
-
-
-def _keep_ptx(module, image, symbol, files, key):
-    image.ptx = next(Path(path).read_text() for name, path in files.items()
-                     if name.endswith(".ptx"))
 
 
 def _parameters_divisible_by_16(kinds, attributes):

@@ -1,5 +1,6 @@
 # task: transpose-padded
 # expect: wrong_output
+# reason: mismatch
 # case: tiny
 # contiguous() of a dense tensor is no copy, and no transpose.
 import triton

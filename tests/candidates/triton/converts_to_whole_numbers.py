@@ -1,5 +1,6 @@
 # task: vector-add
 # expect: wrong_output
+# reason: mismatch
 # case: ragged
 # The conversion cuts the fractions off.
 import torch

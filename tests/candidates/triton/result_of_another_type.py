@@ -1,5 +1,6 @@
 # task: vector-add
 # expect: wrong_output
+# reason: mismatch
 # case: ragged
 # Rounds the result to bf16 on its way.
 import torch
