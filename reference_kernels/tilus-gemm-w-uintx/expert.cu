@@ -91,14 +91,14 @@ constexpr int kStepsPerGroup = kGroup / kTileK;
 constexpr int kXBytes = 16 * kTileK * 2;
 constexpr int kScalesBytes = kColumns * 2;
 constexpr unsigned kOnes = 0x3c003c00;  // two f16 numbers
+static_assert(kTileK / 8 * 8 == kTeamThreads && kScalesBytes / 16 * 2 == kTeamThreads);
 
 template <int kBits>
 struct Layout {
-  static constexpr int kRowBytes = kColumns * kBits / 8;   // 16 or 48 more than a multiple of 64
-  static constexpr int kPackedBytes = kTileK * kRowBytes;  // for odd widths: few bank conflicts
+  static constexpr int kRowBytes = kColumns * kBits / 8;   // 32 times the width: for odd widths
+  static constexpr int kPackedBytes = kTileK * kRowBytes;  // few bank conflicts
   static constexpr int kScales = kPackedBytes + kXBytes;
-  static constexpr int kZeros = kScales + kScalesBytes;
-  static constexpr int kStageBytes = kZeros + kScalesBytes;
+  static constexpr int kStageBytes = kScales + 2 * kScalesBytes;  // and zero points
   static constexpr int kStages = kBits <= 3 ? 5 : kBits == 5 ? 4 : 3;  // for two blocks at once
   static constexpr int kBytes = kTeams * kStages * kStageBytes;
 };
@@ -146,6 +146,18 @@ __global__ void __launch_bounds__(kThreads, 2) product(const Problem p) {
     const int chunk = thread + i * kTeamThreads;
     chunk_offset[i] = static_cast<unsigned>(chunk / kChunks * row_bytes + chunk % kChunks * 16);
   }
+  const int x_row = thread / 8, x_chunk = thread % 8;  // copied by this thread, and the 8th below
+  const __half* own_x[2];
+#pragma unroll
+  for (int i = 0; i < 2; ++i)
+    own_x[i] = p.x + (x_row + i * 8 < p.m ? static_cast<long long>(x_row + i * 8) * p.k : 0) +
+               first_group * kGroup + x_chunk * 8;
+  // The first half of the threads copy scales, the other zero points.
+  const int scales_column = first_column + thread % (kTeamThreads / 2) * 8;
+  const bool in_scales = scales_column < p.n;
+  const __half* own_scales = (thread < kTeamThreads / 2 ? p.s : p.zp) +
+                             static_cast<long long>(first_group) * p.n +
+                             (in_scales ? scales_column : 0);
   const auto fill = [&](int step) {
     const unsigned stage = ring_address + step % L::kStages * L::kStageBytes;
     const unsigned char* source = packed + step * kTileK * row_bytes;
@@ -162,23 +174,12 @@ __global__ void __launch_bounds__(kThreads, 2) product(const Problem p) {
       }
     }
 #pragma unroll
-    for (int i = thread; i < kXBytes / 16; i += kTeamThreads) {
-      const int row = i / (kTileK / 8), chunk = i % (kTileK / 8);
-      const bool inside = row < p.m;
-      const long long at =
-          static_cast<long long>(row) * p.k + first_group * kGroup + step * kTileK + chunk * 8;
-      copy_async(stage + L::kPackedBytes + offset_bytes<kTileK>(row, chunk),
-                 p.x + (inside ? at : 0), inside);
-    }
+    for (int i = 0; i < 2; ++i)
+      copy_async(stage + L::kPackedBytes + offset_bytes<kTileK>(x_row + i * 8, x_chunk),
+                 own_x[i] + step * kTileK, x_row + i * 8 < p.m);
     if (step % kStepsPerGroup == kStepsPerGroup - 1) {
-      const long long group =
-          static_cast<long long>(first_group + step / kStepsPerGroup) * p.n + first_column;
-      for (int i = thread; i < kScalesBytes / 16; i += kTeamThreads) {
-        const bool inside = first_column + i * 8 < p.n;
-        const long long at = inside ? group + i * 8 : 0;
-        copy_async(stage + L::kScales + i * 16, p.s + at, inside);
-        copy_async(stage + L::kZeros + i * 16, p.zp + at, inside);
-      }
+      const long long row = static_cast<long long>(step / kStepsPerGroup) * p.n;
+      copy_async(stage + L::kScales + thread * 16, own_scales + row, in_scales);
     }
   };
 
