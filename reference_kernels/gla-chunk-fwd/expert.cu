@@ -130,8 +130,10 @@ struct Block {
     fill_tile<kKeys>(stage + L::kQueries, p.q, p.keys, 0, chunk);
     fill_tile<kKeys>(stage + L::kOfKeys, p.k, p.keys, 0, chunk);
     fill_tile<kColumns>(stage + L::kOfValues, p.v, p.values, first_column, chunk);
-    for (int i = threadIdx.x; i < kTokens * kKeys / 4; i += L::kThreads) {
-      const int r = i / (kKeys / 4), quad = i % (kKeys / 4);
+#pragma unroll
+    for (int i = 0; i < kTokens * kKeys / 4 / L::kThreads; ++i) {
+      const int index = threadIdx.x + i * L::kThreads;
+      const int r = index / (kKeys / 4), quad = index % (kKeys / 4);
       const int token = chunk * kTokens + r, d = quad * 4;
       const bool inside = token < p.length && d < p.keys;
       copy_async(stage + L::decay_bytes(r, quad),
@@ -142,8 +144,10 @@ struct Block {
   template <int kWidth>
   __device__ void fill_tile(unsigned target, const __nv_bfloat16* matrix, int width, int column,
                             int chunk) const {
-    for (int i = threadIdx.x; i < kTokens * kWidth / 8; i += L::kThreads) {
-      const int r = i / (kWidth / 8), c = i % (kWidth / 8), token = chunk * kTokens + r;
+#pragma unroll
+    for (int i = 0; i < kTokens * kWidth / 8 / L::kThreads; ++i) {
+      const int index = threadIdx.x + i * L::kThreads;
+      const int r = index / (kWidth / 8), c = index % (kWidth / 8), token = chunk * kTokens + r;
       const bool inside = token < p.length && column + c * 8 < width;
       const long long at = (row + static_cast<long long>(token) * p.heads) * width + column + c * 8;
       copy_async(target + Tile<kWidth>::offset_bytes(r, c), matrix + (inside ? at : 0), inside);
