@@ -28,7 +28,8 @@ class Launcher:
     def __init__(self, recording, source, metadata):
         self._recording = recording
         self._kinds = list(source.signature.values())
-        self._divisible = _parameters_divisible_by_16(self._kinds, source.attrs)
+        self._divisible = [place for place, attributes in source.attrs.items()
+                           if ["tt.divisibility", 16] in attributes]
         self._metadata = metadata
 
     def __call__(self, grid_x, grid_y, grid_z, stream, image, packed_metadata, launch_metadata,
@@ -37,20 +38,23 @@ class Launcher:
         if blocks == 0:
             return
         metadata = self._metadata
-        parameters = Parameters(self._recording)
-        for kind, value in zip(self._kinds, arguments):
-            parameters.add(kind, value)
+        parameters = Parameters(self._recording, getattr(metadata, "tensordesc_meta", None) or [])
+        for number, (kind, value) in enumerate(zip(self._kinds, arguments)):
+            parameters.add(kind, value, (number,))
         for scratch_bytes in (metadata.global_scratch_size, metadata.profile_scratch_size):
             total = blocks * metadata.num_ctas * scratch_bytes
             parameters.add_pointer(self._recording.add_scratch(total) if total else 0)
         image.layout = parameters.layout
-        image.divisible_by_16 = self._divisible
+        image.divisible_by_16 = sorted(parameters.numbers[place] for place in self._divisible
+                                       if place in parameters.numbers)
         launch = {"kernel": image.label,
                   "grid": [grid_x * metadata.num_ctas, grid_y, grid_z],
                   "block": [32 * metadata.num_warps, 1, 1],
                   "dynamic_shared_bytes": metadata.shared,
                   "parameters": bytes(parameters.data).hex(),
                   "relocations": parameters.relocations}
+        if parameters.tensor_maps:
+            launch["tensor_maps"] = parameters.tensor_maps
         if metadata.num_ctas > 1:
             launch["cluster"] = [metadata.num_ctas, 1, 1]
         if metadata.launch_cooperative_grid:
@@ -120,16 +124,3 @@ class RecordingDriver(DriverBase):
                                "triton.autotune with several configurations and triton.testing."
                                "do_bench measure on a GPU, and there is none while solve() is "
                                "recorded: leave one configuration")
-
-
-def _parameters_divisible_by_16(kinds, attributes):
-    """Numbers among the parameters that are left; `attributes` counts the constants too."""
-    paths = [path for number, kind in enumerate(kinds) for path in _leaves(kind, (number,))]
-    return [number for number, path in enumerate(paths)
-            if ["tt.divisibility", 16] in attributes.get(path, [])]
-
-
-def _leaves(kind, path):
-    if isinstance(kind, tuple):
-        return [leaf for number, part in enumerate(kind) for leaf in _leaves(part, path + (number,))]
-    return [] if kind == "constexpr" else [path]
