@@ -60,6 +60,7 @@ Result<std::unique_ptr<Agent>> model_agent(const std::string& protocol, const st
   client.retry = options.retry;
   client.limits = options.limits;
   client.most_connections = options.most_connections;
+  client.log = options.log;
   if (options.use_cache)
     client.cache = std::make_shared<ResponseCache>(
         options.cache.empty() ? cache_folder() / "responses" : options.cache);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@ struct AgentOptions {
   int most_connections = 200;   // to one model
   int command_jobs = 4;
   double command_deadline_seconds = 1800;
+  std::function<void(const std::string&)> log;  // ClientOptions::log of models
 };
 
 /// A specification is one of

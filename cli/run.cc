@@ -8,6 +8,7 @@
 #include <atomic>
 #include <csignal>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -51,8 +52,10 @@ class ProgressLine {
   ~ProgressLine() {
     if (drawn_) fmt::print(stderr, "\r\033[K");
   }
+  /// Like note, on any thread.
   void show(const RunStatus& status) {
     const std::string line = text(status);
+    const std::lock_guard lock(mutex_);
     if (width_ > 0) {
       fmt::print(stderr, "\r\033[K{}", line.substr(0, width_ - 1));
       drawn_ = true;
@@ -60,6 +63,12 @@ class ProgressLine {
       fmt::print(stderr, "{}\n", line);
       printed_at_ = status.elapsed_seconds;
     }
+    std::fflush(stderr);
+  }
+  /// A line that stays.
+  void note(const std::string& line) {
+    const std::lock_guard lock(mutex_);
+    fmt::print(stderr, "{}assay: {}\n", drawn_ ? "\r\033[K" : "", line);
     std::fflush(stderr);
   }
 
@@ -83,6 +92,7 @@ class ProgressLine {
   }
 
   const size_t width_ = terminal_width(STDERR_FILENO);
+  std::mutex mutex_;
   double printed_at_ = 0;
   bool drawn_ = false;
 };
@@ -213,9 +223,12 @@ Result<int> run_agents(const RunArguments& arguments) {
   ASSIGN_OR_RETURN(const PromptBook prompts, PromptBook::load(arguments.prompts));
   ASSIGN_OR_RETURN(const Budget budget, Budget::parse(arguments.budget));
   ASSIGN_OR_RETURN(const Budget task_budget, Budget::parse(arguments.task_budget));
+  ProgressLine progress;
+  AgentOptions agent_options = arguments.agent;
+  agent_options.log = [&progress](const std::string& line) { progress.note(line); };
   std::vector<std::unique_ptr<Agent>> agents;
   for (const std::string& specification : arguments.agents) {
-    ASSIGN_OR_RETURN(auto agent, make_agent(specification, arguments.agent));
+    ASSIGN_OR_RETURN(auto agent, make_agent(specification, agent_options));
     agents.push_back(std::move(agent));
   }
 
@@ -236,7 +249,6 @@ Result<int> run_agents(const RunArguments& arguments) {
   evaluate.run.deadline_seconds = arguments.deadline_seconds;
   EvaluatorJudge judge(*evaluator, *store, evaluate, evaluator->arch());
 
-  ProgressLine progress;
   RunPlan plan;
   plan.tasks = tasks;
   plan.loop = loop.get();

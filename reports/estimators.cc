@@ -37,6 +37,20 @@ std::optional<double> best_of_k(std::span<const double> scores, int k) {
   return sum;
 }
 
+std::optional<double> best_of_k_with_replacement(std::span<const double> scores, int k) {
+  const auto n = static_cast<double>(scores.size());
+  if (k < 1 || n < k) return std::nullopt;
+  std::vector<double> sorted(scores.begin(), scores.end());
+  std::ranges::sort(sorted);
+  // The i-th smallest is the best where all draws are among the first i, not all among those
+  // before.
+  double sum = 0;
+  for (size_t i = 0; i < sorted.size(); ++i)
+    sum += sorted[i] *
+           (std::pow(static_cast<double>(i + 1) / n, k) - std::pow(static_cast<double>(i) / n, k));
+  return sum;
+}
+
 Interval wilson_interval(int successes, int n) {
   if (n <= 0) return {0, 1};
   const double p = static_cast<double>(successes) / n;

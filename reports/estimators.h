@@ -19,6 +19,10 @@ std::optional<double> pass_at_k(int n, int c, int k);
 /// pass_at_k.
 std::optional<double> best_of_k(std::span<const double> scores, int k);
 
+/// The same where one score may be drawn several times, as RE-Bench estimates it (arXiv
+/// 2411.15114): below the true value where there are few scores. Undefined where best_of_k is.
+std::optional<double> best_of_k_with_replacement(std::span<const double> scores, int k);
+
 /// Wilson's score interval of a rate at 95 %. (0, 1) for n = 0.
 Interval wilson_interval(int successes, int n);
 

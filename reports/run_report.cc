@@ -82,10 +82,14 @@ void add_rates(const ByTask& tasks, const std::vector<int>& ks, ReportRow& row) 
 /// Where nothing was timed there is no score: the failures alone would make it 0.
 void add_scores(const ByTask& tasks, const std::vector<int>& ks, ReportRow& row) {
   const bool scored = any_task(tasks, any_scored);
-  for (const int k : ks)
+  for (const int k : ks) {
     row.score.push_back(over_tasks(tasks, k, [&](const TaskSamples& samples) {
       return scored ? task_score_at_k(samples, k) : std::nullopt;
     }));
+    row.score_with_replacement.push_back(over_tasks(tasks, k, [&](const TaskSamples& samples) {
+      return scored ? task_score_at_k_with_replacement(samples, k) : std::nullopt;
+    }));
+  }
 }
 
 void add_speeds(const ByTask& tasks, ReportRow& row) {

@@ -67,7 +67,8 @@ struct ReportRow {
   std::vector<RateAtK> fast;      // by threshold and k
   std::vector<RateAtK> fast_low;  // the same with the lower bound of each speedup, k = 1
   std::vector<RateAtK> score;     // by k: expected best normalised score; naive 0, expert 1
-  int timed = 0;                  // correct samples with a speed
+  std::vector<RateAtK> score_with_replacement;  // the same as RE-Bench estimates it
+  int timed = 0;                                // correct samples with a speed
   std::optional<statistics::Estimate>
       gmean_correct;                              // per task, then over tasks; failures left out
   std::optional<statistics::Estimate> gmean_all;  // tasks without a correct sample count 1.0x

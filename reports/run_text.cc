@@ -26,12 +26,12 @@ std::string times(const std::optional<statistics::Estimate>& estimate) {
 }
 
 std::string verdict_text(const ReportRow& row) {
-  std::string text;
+  std::vector<std::string> counts;
   for (const auto& [verdict, count] : row.verdicts)
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, verdict);
-  if (row.failed > 0) text += fmt::format(", {} failed", row.failed);
-  if (row.unfinished > 0) text += fmt::format(", {} unfinished", row.unfinished);
-  return text;
+    counts.push_back(fmt::format("{} {}", count, verdict));
+  if (row.failed > 0) counts.push_back(fmt::format("{} failed", row.failed));
+  if (row.unfinished > 0) counts.push_back(fmt::format("{} unfinished", row.unfinished));
+  return fmt::format("{}", fmt::join(counts, ", "));
 }
 
 /// Whether there is anything to show for score@k.
@@ -135,6 +135,8 @@ std::string csv(const std::vector<ReportRow>& rows) {
     for (const RateAtK& rate : row.fast) line(row, "fast_p@k", rate);
     for (const RateAtK& rate : row.fast_low) line(row, "fast_p@k of lower bounds", rate);
     for (const RateAtK& score : row.score) line(row, "score@k", score);
+    for (const RateAtK& score : row.score_with_replacement)
+      line(row, "score@k with replacement", score);
     speed(row, "gmean_correct", row.gmean_correct);
     speed(row, "gmean_all", row.gmean_all);
     speed(row, "median", row.median);
@@ -200,8 +202,8 @@ nlohmann::json rows_json(const ReportData& data, const std::vector<ReportRow>& r
       one.update({{"quartile_low", row.quartile_low}, {"quartile_high", row.quartile_high}});
     for (const auto& [key, rates] :
          {std::pair{"pass_at_k", &row.pass}, std::pair{"fast_p_at_k", &row.fast},
-          std::pair{"fast_p_at_k_lower_bound", &row.fast_low},
-          std::pair{"score_at_k", &row.score}}) {
+          std::pair{"fast_p_at_k_lower_bound", &row.fast_low}, std::pair{"score_at_k", &row.score},
+          std::pair{"score_at_k_with_replacement", &row.score_with_replacement}}) {
       one[key] = nlohmann::json::array();
       for (const RateAtK& rate : *rates) one[key].push_back(rate_json(rate));
     }

@@ -33,6 +33,13 @@ std::optional<double> worth(const ReportSample& sample) {
                           sample.speed->speedup / *sample.speed->over_expert);
 }
 
+std::vector<double> worths(const TaskSamples& samples) {
+  std::vector<double> scores;
+  for (const ReportSample* sample : samples)
+    if (const auto score = worth(*sample)) scores.push_back(*score);
+  return scores;
+}
+
 }  // namespace
 
 TaskSamples all_samples(const ReportRun& run) {
@@ -66,10 +73,11 @@ std::optional<double> task_fast_at_k(const TaskSamples& samples, double p, int k
 }
 
 std::optional<double> task_score_at_k(const TaskSamples& samples, int k) {
-  std::vector<double> scores;
-  for (const ReportSample* sample : samples)
-    if (const auto score = worth(*sample)) scores.push_back(*score);
-  return statistics::best_of_k(scores, k);
+  return statistics::best_of_k(worths(samples), k);
+}
+
+std::optional<double> task_score_at_k_with_replacement(const TaskSamples& samples, int k) {
+  return statistics::best_of_k_with_replacement(worths(samples), k);
 }
 
 std::optional<double> task_speedup(const TaskSamples& samples) {

@@ -30,6 +30,8 @@ std::optional<double> task_fast_at_k(const TaskSamples& samples, double p, int k
 /// The expected best of k on a log scale from the naive kernel (0, also of failures) to the
 /// expert's (1). Samples that are correct without a speed, or without an expert's, are left out.
 std::optional<double> task_score_at_k(const TaskSamples& samples, int k);
+/// The same, one sample drawn several times (statistics::best_of_k_with_replacement).
+std::optional<double> task_score_at_k_with_replacement(const TaskSamples& samples, int k);
 
 /// The geometric mean of the correct, timed samples.
 std::optional<double> task_speedup(const TaskSamples& samples);

@@ -338,10 +338,16 @@ void ModelClient::State::give_up(const PendingPointer& pending, const ApiFailure
 }
 
 void ModelClient::State::update_status() {
-  const std::lock_guard lock(status_mutex);
-  status.in_flight = in_flight;
-  status.waiting = static_cast<int>(waiters.size());
-  status.limit = limit.limit();
+  const int limit_before = status.limit;  // written on this thread only
+  {
+    const std::lock_guard lock(status_mutex);
+    status.in_flight = in_flight;
+    status.waiting = static_cast<int>(waiters.size());
+    status.limit = limit.limit();
+  }
+  if (options.log && limit_before > 0 && limit_before != limit.limit())
+    options.log(fmt::format("{}: {} requests at once instead of {} ({})", name, limit.limit(),
+                            limit_before, limit.last_change()));
 }
 
 Result<std::unique_ptr<ModelClient>> ModelClient::create(std::shared_ptr<HttpLoop> loop,

@@ -1,7 +1,9 @@
 // A model behind an API as an agent: queue, retries, adaptive concurrency, cache, cost.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "agents/agent.h"
 #include "agents/http/http.h"
@@ -19,6 +21,8 @@ struct ClientOptions {
   int most_connections = 200;
   std::shared_ptr<ResponseCache> cache;  // null: none
   std::optional<Price> price;
+  /// Called on the loop's thread with each change of how many requests may be in flight, and why.
+  std::function<void(const std::string&)> log;
 };
 
 /// client.cc opens with the theory of operation.

@@ -135,7 +135,7 @@ function drawCharts() {
     if (row[7] > 0) inBins[row[1]][Math.floor(2 * Math.log2(row[7])) - first]++;
   window.distributionChart = new Chart(byId('distribution'), {
     type: 'bar',
-    data: {labels: inBins[0] ? inBins[0].map((_, i) => `${(2 ** ((first + i) / 2)).toPrecision(2)}x`) : [],
+    data: {labels: inBins[0] ? inBins[0].map((_, i) => `${Number((2 ** ((first + i) / 2)).toPrecision(2))}x`) : [],
       datasets: data.labels.map((label, i) => ({
         label, data: inBins[i], backgroundColor: colour(i, data.labels.length)}))},
     options: {scales: {y: {title: {display: true, text: 'samples'}}}},
@@ -146,8 +146,9 @@ function drawCharts() {
       label, backgroundColor: colour(i, data.labels.length),
       data: data.samples.filter(row => row[1] === i && row[7] > 0).slice(0, 5000).map(row => ({x: row[0], y: row[7]}))}))},
     options: {scales: {
-      x: {min: -1, max: data.tasks.length, ticks: {stepSize: 1, callback: value => data.tasks[value] || ''}},
-      y: {type: 'logarithmic'}}},
+      x: {min: -1, max: data.tasks.length, ticks: {display: false}},
+      y: {type: 'logarithmic'}},
+      plugins: {tooltip: {callbacks: {label: point => `${data.tasks[point.raw.x]}: ${point.raw.y}x`}}}},
   });
 }
 

@@ -97,11 +97,15 @@ TEST_F(ClientTest, TriesAgainAfterEveryFaultOfTheInfrastructure) {
        Scripted::stream(chat_stream())});
   options_.retry.attempts = 20;
   options_.retry.longest_wait_seconds = 0.02;
+  std::vector<std::string> changes;  // written on the loop's thread, before the answer comes
+  options_.log = [&changes](const std::string& change) { changes.push_back(change); };
   const auto agent = client(server);
   const Generation generation = ask(*agent);
   ASSERT_FALSE(generation.failure) << generation.failure->message;
   EXPECT_EQ(generation.answer.text, "hello");
   EXPECT_EQ(generation.attempts.size(), 10u);
+  EXPECT_EQ(changes, std::vector<std::string>{agent->name() +
+                                              ": 16 requests at once instead of 20 (rate_limit)"});
   EXPECT_EQ(agent->status().rate_limits, 2);
   EXPECT_GT(generation.waiting_seconds, 0.02);
 }

@@ -32,6 +32,10 @@ TEST(EstimatorsTest, BestOfKIsTheExpectedMaximumWithoutReplacement) {
   const double runs[] = {0, .117, .323, .588, .611, 1.156, 1.559, 1.598, 1.808};
   EXPECT_NEAR(*best_of_k(runs, 4), 1.611, 1e-3);
   EXPECT_NEAR(*best_of_k(runs, 8), 1.785, 1e-3);
+  // As published, drawn with replacement: 1.526 and 1.700.
+  EXPECT_NEAR(*best_of_k_with_replacement(runs, 4), 1.526, 1e-3);
+  EXPECT_NEAR(*best_of_k_with_replacement(runs, 8), 1.700, 1e-3);
+  EXPECT_FALSE(best_of_k_with_replacement(runs, 10));
 }
 
 TEST(EstimatorsTest, BestOfKOfZerosAndOnesIsPassAtK) {

@@ -8,8 +8,6 @@
 namespace assay::virtual_gpu {
 namespace {
 
-uint32_t width_of(Type type) { return std::max(bytes_of(type), 2u); }
-
 struct Add {
   template <typename T>
   static uint64_t run(uint64_t a, uint64_t b, uint64_t, uint64_t mode) {

@@ -13,8 +13,6 @@
 namespace assay::virtual_gpu {
 namespace {
 
-uint32_t width_of(Type type) { return std::max(bytes_of(type), 2u); }
-
 std::optional<Number> number_of(Type type) {
   switch (type) {
     case Type::u8:

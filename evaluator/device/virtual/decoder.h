@@ -1,8 +1,10 @@
 // FunctionDecoder: what the decoders of the instruction families share. One object decodes one
-// function. decode.cc has operands, control flow and calls; decode_*.cc the families.
+// function. decode.cc has instructions, decode_operand.cc their operands, the other decode_*.cc the
+// families.
 #pragma once
 
 #include <array>
+#include <bit>
 #include <initializer_list>
 #include <map>
 #include <optional>
@@ -15,31 +17,14 @@
 #include "evaluator/device/virtual/codes.h"
 #include "evaluator/device/virtual/decode.h"
 #include "evaluator/device/virtual/memory_ops.h"
+#include "evaluator/device/virtual/modifiers.h"
 
 namespace assay::virtual_gpu {
 
-/// The parts of "cvt.rn.ftz.f16.f32" after the name. Every part must be taken by somebody: a
-/// modifier that nobody knows makes the instruction unsupported.
-class Modifiers {
- public:
-  explicit Modifiers(std::string_view opcode);
-
-  std::string_view name() const { return name_; }
-  bool take(std::string_view part);
-  /// The first of `parts` that is there, taken; its index, or -1.
-  int take_one(std::initializer_list<std::string_view> parts);
-  /// The next type from left to right; Type::none: no further one.
-  Type take_type();
-  /// The next part whatever it is; empty: none.
-  std::string_view take_any();
-  bool has(std::string_view part) const;
-  /// Parts that nobody took, for messages.
-  std::string_view untaken() const;
-
- private:
-  std::string_view name_;
-  std::vector<std::string_view> parts_;  // taken ones are empty
-};
+/// Of 0 as well: the code of a predicate.
+inline uint32_t log2_width(uint32_t width) {
+  return width == 0 ? 0 : static_cast<uint32_t>(std::countr_zero(width));
+}
 
 class FunctionDecoder {
  public:
@@ -104,10 +89,12 @@ class FunctionDecoder {
   bool refuse(std::string why);
 
   // decode.cc
-  void declare_blobs();
   void decode_instruction(uint32_t index);
   void finish_instruction(size_t first_op);
   void patch_branches();
+
+  // decode_operand.cc
+  void declare_blobs();
   uint32_t row_of_register(uint32_t reg);
   uint32_t allocate_row(uint32_t width, bool listed);
   struct Symbol {
@@ -131,6 +118,8 @@ class FunctionDecoder {
   uint32_t find_label(uint32_t scope, std::string_view name) const;
   uint32_t name_row(const Operand& operand, uint32_t width);
   bool special_register(const Operand& operand, uint32_t to, uint32_t width);
+
+  // decode_control.cc
   bool branch();
   bool branch_indexed();
   bool call();
@@ -148,6 +137,11 @@ class FunctionDecoder {
   bool multiply_add();
   bool integer_binary();  // div rem, sad
   bool minimum_maximum();
+  bool dot_product();
+  bool byte_differences();  // vabsdiff4
+  bool sign_operation();    // abs neg
+
+  // decode_bits.cc
   bool bitwise();
   bool shift();
   bool funnel_shift();
@@ -155,10 +149,7 @@ class FunctionDecoder {
   bool bit_field();
   bool bit_count();
   bool permute_bytes();
-  bool dot_product();
-  bool byte_differences();  // vabsdiff4
-  bool sign_operation();    // abs neg
-  bool extend_bits();       // szext bmsk
+  bool extend_bits();  // szext bmsk
 
   // decode_float.cc
   struct FloatModifiers {

@@ -1,6 +1,7 @@
 // The types and state spaces that PTX names.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -43,7 +44,13 @@ enum class Space : uint8_t { generic, global, constant, parameter, shared, share
 Type type_from(std::string_view text);
 /// Bytes of one value; a predicate has none.
 uint32_t bytes_of(Type type);
+/// Bytes of a lane of the row that holds values of the type.
+inline uint32_t width_of(Type type) { return std::max(bytes_of(type), 2u); }
 bool is_signed(Type type);
+/// b16 to s64: what instructions on bits and integers take.
+inline bool is_bits_or_integer(Type type) {
+  return type >= Type::b16 && type <= Type::s64 && type != Type::b128;
+}
 bool is_float(Type type);  // f16 to f64 and the packed floating types
 
 }  // namespace assay::virtual_gpu
