@@ -16,7 +16,8 @@ from triton.backends.nvidia.compiler import CUDABackend
 def adapt():
     CUDABackend.make_cubin = lambda backend, ptx, *more: ptx.encode()
     triton.knobs.compilation.store_binary_only = True
-    triton.runtime.cache.triton_key = lambda: triton.__version__
+    for module in (triton.runtime.cache, triton.compiler.compiler):  # the latter up to 3.4
+        module.triton_key = lambda: triton.__version__
 
 
 def take_turns():

@@ -3,6 +3,8 @@
 Triton itself binds arguments, specialises and compiles; only loading a kernel and launching it end
 here, as an image and as an operation of the recording.
 """
+import math
+
 from triton.backends.compiler import GPUTarget
 from triton.backends.driver import DriverBase
 
@@ -41,14 +43,16 @@ class Launcher:
         parameters = Parameters(self._recording, getattr(metadata, "tensordesc_meta", None) or [])
         for number, (kind, value) in enumerate(zip(self._kinds, arguments)):
             parameters.add(kind, value, (number,))
-        for scratch_bytes in (metadata.global_scratch_size, metadata.profile_scratch_size):
-            total = blocks * metadata.num_ctas * scratch_bytes
-            parameters.add_pointer(self._recording.add_scratch(total) if total else 0)
+        cluster = getattr(metadata, "cluster_dims", (metadata.num_ctas, 1, 1))  # up to 3.5
+        for scratch in ("global_scratch_size", "profile_scratch_size"):
+            if hasattr(metadata, scratch):  # the latter since 3.5
+                total = blocks * math.prod(cluster) * getattr(metadata, scratch)
+                parameters.add_pointer(self._recording.add_scratch(total) if total else 0)
         image.layout = parameters.layout
         image.divisible_by_16 = sorted(parameters.numbers[place] for place in self._divisible
                                        if place in parameters.numbers)
         launch = {"kernel": image.label,
-                  "grid": [grid_x * metadata.num_ctas, grid_y, grid_z],
+                  "grid": [grid_x * cluster[0], grid_y * cluster[1], grid_z * cluster[2]],
                   "block": [32 * metadata.num_warps, 1, 1],
                   "dynamic_shared_bytes": metadata.shared,
                   "parameters": bytes(parameters.data).hex(),
@@ -56,7 +60,7 @@ class Launcher:
         if parameters.tensor_maps:
             launch["tensor_maps"] = parameters.tensor_maps
         if metadata.num_ctas > 1:
-            launch["cluster"] = [metadata.num_ctas, 1, 1]
+            launch["cluster"] = list(cluster)
         if metadata.launch_cooperative_grid:
             launch["cooperative"] = True
         if metadata.launch_pdl:

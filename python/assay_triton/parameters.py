@@ -54,23 +54,26 @@ class Parameters:
             self.relocations.append({"offset": offset, "target": self._locate(address)})
 
     def _add_descriptor(self, descriptor, lowered):
-        """A tensor map, or pointer, shape, strides and padding; then shape and strides again."""
-        shape, strides = list(descriptor.shape), list(descriptor.strides)
+        """A tensor map, or pointer, shape, strides and flags; then shape and strides again."""
         if lowered is None:
             self.add_pointer(descriptor.base.data_ptr())
-            for number in shape + strides:
+            for number in (*descriptor.shape, *descriptor.strides):
                 self._add_one("i64", number)
-            self._add_one("i1", descriptor.padding == "nan")
+            if hasattr(descriptor, "padding"):  # since 3.5
+                self._add_one("i1", descriptor.padding == "nan")
+            if hasattr(descriptor, "round_f32_to_tf32"):  # since 3.9
+                self._add_one("i1", descriptor.round_f32_to_tf32)
+        elif lowered["fp4_padded"] or lowered.get("is_im2col"):
+            self._recording.refuse("unsupported_call", "tensor descriptors of 4-bit numbers and of "
+                                   "images are not recorded")
         else:
             offset = self._append(bytes(tensor_maps.BYTES), tensor_maps.ALIGNMENT)
             base = self._locate(descriptor.base.data_ptr())
             self.tensor_maps.append(
                 {"offset": offset, "base": base, **tensor_maps.describe(descriptor, lowered)})
-            if lowered["fp4_padded"]:
-                shape[-1] *= 2
-        for number in shape:
+        for number in descriptor.shape:
             self._add_one("i32", number)
-        for number in strides:
+        for number in descriptor.strides:
             self._add_one("i64", number)
 
     def _locate(self, address):
