@@ -27,17 +27,17 @@ def scalar(value):
     return {"scalar": value}
 
 
-def record(source, *arguments, base=BASE, arch=DEVICE["arch"]):
-    """The files that the recorder left: text, or None where there is none."""
+def record(source, *arguments, base=BASE, arch=DEVICE["arch"], more_bases=(), timeout=120):
+    """The files that the recorder left, without the number of the first recording."""
     with tempfile.TemporaryDirectory() as folder:
         request = {"arguments": list(arguments), "device": {**DEVICE, "arch": arch},
-                   "bases": [base]}
+                   "bases": [base, *more_bases]}
         Path(folder, "request.json").write_text(json.dumps(request))
         Path(folder, "candidate.py").write_text(source)
         environment = {"PYTHONPATH": str(SOURCES), "TRITON_CACHE_DIR": f"{folder}/cache",
                        "HOME": folder, "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
         run = subprocess.run([f"{TRITON_HOME}/bin/python", "-m", "assay_triton.record"], cwd=folder,
-                             env=environment, capture_output=True, text=True, timeout=120)
+                             env=environment, capture_output=True, text=True, timeout=timeout)
         if run.returncode != 0:
             raise AssertionError(f"status {run.returncode}: {run.stderr}".replace("\n", " "))
         return {path.name.removeprefix("0."): path.read_text(errors="replace")
@@ -227,6 +227,30 @@ def solve(x, out):
                                             *[tensor(4, 4)] * 2)
             self.assertEqual(reason, "torch_call")
             self.assertIn(f"candidate.py:3: {name} is not available", sentence)
+
+    def test_both_recordings_have_each_kernel_from_one_compilation(self):
+        source = "import triton\n" + ADD.replace("def solve", """def note(**compiled):
+    with open("compilations", "a") as notes:
+        notes.write("from the cache " if compiled["cache_hit"] else "compiled ")
+
+triton.knobs.compilation.listener = note
+
+def solve""")
+        files = self.recorded(source, *[tensor(16)] * 3, scalar(16), more_bases=[2 * BASE])
+        self.assertEqual(sorted(files["compilations"].split()), ["cache", "compiled", "from", "the"])
+        self.assertEqual(files["plan.json"], files["1.plan.json"])
+        self.assertEqual(files["module.ptx"], files["1.module.ptx"])
+
+    def test_a_recording_that_ends_while_it_compiles_does_not_stop_the_other(self):
+        source = "import os, triton\n" + ADD.replace("def solve", """def end(**compiled):
+    os._exit(0)
+
+triton.knobs.compilation.listener = end
+
+def solve""")
+        files = record(source, *[tensor(16)] * 3, scalar(16), more_bases=[2 * BASE], timeout=60)
+        self.assertEqual([files[name].split("\n")[0] for name in ("failure", "1.failure")],
+                         ["exit", "exit"])
 
     def test_refusal_stays_though_the_candidate_catches_it(self):
         source = "import torch\n" + ADD + "    try:\n        torch.sum(x)\n    except BaseException:\n        pass\n"
