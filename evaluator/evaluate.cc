@@ -181,7 +181,8 @@ Result<std::unique_ptr<Evaluator>> Evaluator::create(const Options& options) {
   ASSIGN_OR_RETURN(evaluator->runners_,
                    RunnerPool::create(options.device, options.runners, runner));
   evaluator->device_ = evaluator->runners_->info();
-  evaluator->triton_workers_ = std::make_unique<triton::Workers>(evaluator->runners_->size());
+  // A case takes one, for a third of the time that the next one needs to be ready.
+  evaluator->triton_workers_ = std::make_unique<triton::Workers>(std::max(1, cores / 2));
   evaluator->profile_ = load_profile(evaluator->device_);
   if (evaluator->on_gpu()) evaluator->options_.arch = native_arch(evaluator->device_);
   return evaluator;

@@ -14,10 +14,11 @@ namespace {
 constexpr unsigned kAll = ~0u;
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
-constexpr int kRows = 32;   // of the left side of a product, for one warp
-constexpr int kHeads = 32;  // columns of a product
-constexpr int kStep = 16;   // orders or tokens
-constexpr int kGroup = 4;   // query heads of one key head that are treated at once
+constexpr int kRows = 32;              // of the left side of a product, for one warp
+constexpr int kHeads = 32;             // columns of a product
+constexpr int kStep = 16;              // orders or tokens
+constexpr int kGroup = 4;              // query heads of one key head that are treated at once
+constexpr int kCombineThreads = 1024;  // most of a block that combines
 constexpr float kLog2e = 1.44269504f;
 
 /// Keys or values.
@@ -158,8 +159,7 @@ __global__ void score_full(const Problem p) {
   if (j >= p.full) return;
   const __half* q = p.q + (static_cast<long long>(b) * p.heads + h) * p.dim;
   const __half* key =
-      p.k.full +
-      ((static_cast<long long>(b) * p.full + j) * p.kv_heads + h / p.group) * p.dim;
+      p.k.full + ((static_cast<long long>(b) * p.full + j) * p.kv_heads + h / p.group) * p.dim;
   float sum = 0;
   for (int d = lane; d < p.dim; d += 32) sum += __half2float(q[d]) * __half2float(key[d]);
   sum = sum_of_warp(sum);
@@ -229,8 +229,8 @@ __global__ void __launch_bounds__(kThreads) score_middle(const Problem p) {
 #pragma unroll
       for (int m = 0; m < 2; ++m) {
         const __half(&low)[4] = kept[2 * m], (&high)[4] = kept[2 * m + 1];
-        const unsigned a[4] = {pack(low[0], low[1]), pack(high[0], high[1]),
-                               pack(low[2], low[3]), pack(high[2], high[3])};
+        const unsigned a[4] = {pack(low[0], low[1]), pack(high[0], high[1]), pack(low[2], low[3]),
+                               pack(high[2], high[3])};
         multiply_add(sums[m][tile], a, queries.x, queries.y);
       }
     }
@@ -376,7 +376,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 /// One block a key head: threads (position, part of the rows of a sum).
-__global__ void combine(const Problem p) {
+__global__ void __launch_bounds__(kCombineThreads) combine(const Problem p) {
   extern __shared__ float shared[];  // [parts][kGroup][dim]
   const int i = threadIdx.x, part = threadIdx.y, parts = blockDim.y;
   const int g = blockIdx.x, b = blockIdx.y, compressed = p.v.compressed(g);
@@ -403,8 +403,7 @@ __global__ void combine(const Problem p) {
 #pragma unroll
       for (int e = 0; e < kGroup; ++e)
         if (e < members)
-          full[e] +=
-              value * __half2float(p.weights[(head + e) * p.tokens + p.padded_middle + j]);
+          full[e] += value * __half2float(p.weights[(head + e) * p.tokens + p.padded_middle + j]);
     }
     const float scale = i < compressed ? p.v.scale[at] : 0;
 #pragma unroll
@@ -485,8 +484,7 @@ extern "C" void solve(const __half* q, const __half* k_full, const __half* v_ful
   cudaMemsetAsync(p.sums, 0, sums * sizeof(float), stream);
 
   const int head_groups = p.padded_heads / kHeads;
-  if (full > 0)
-    score_full<<<dim3(ceil_div(full, kWarps), heads, batch), kThreads, 0, stream>>>(p);
+  if (full > 0) score_full<<<dim3(ceil_div(full, kWarps), heads, batch), kThreads, 0, stream>>>(p);
   if (middle > 0) {
     contract_queries<<<dim3(ceil_div(orders, kWarps), kv_heads, batch), kThreads, 0, stream>>>(p);
     split_queries<<<dim3(heads, batch), 128, 0, stream>>>(p);
@@ -502,7 +500,7 @@ extern "C" void solve(const __half* q, const __half* k_full, const __half* v_ful
     sum_values<<<dim3(blocks, ceil_div(middle, run), head_groups * batch), kThreads, 0, stream>>>(
         p, angle_blocks, run);
   }
-  const int parts = max(1024 / dim < 8 ? 1024 / dim : 8, 1);
+  const int parts = min(kCombineThreads / dim, 8);
   combine<<<dim3(kv_heads, batch), dim3(dim, parts), sizeof(float) * parts * kGroup * dim,
             stream>>>(p);
 

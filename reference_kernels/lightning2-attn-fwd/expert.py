@@ -1,6 +1,8 @@
 # Specialist: tiles of 64 tokens as in the paper (Qin et al.: Lightning Attention-2, arXiv
 # 2401.04658): scores within the tile, and a state of keys by values for all tokens before it.
-# Decays have exponents of at most 0, so that nothing overflows.
+# Decays have exponents of at most 0, so that nothing overflows. Scores, decayed keys and the state
+# enter products as sums of two bf16 numbers: rounded to one each, with outliers among the values, they
+# use up what the tolerance allows.
 import triton
 import triton.language as tl
 
@@ -27,12 +29,18 @@ def attention(q, k, v, slopes, o, heads, length, dim, values, TOKENS: tl.constex
         place = (head * length + token)[:, None] * values + e[None, :]
         inside = (token[:, None] < length) & (e[None, :] < values)
         value = tl.load(v + place, inside, 0.0)
-        scores = (tl.dot(query, tl.trans(key)) * decay).to(tl.bfloat16)
-        result = tl.dot(query, state.to(tl.bfloat16)) * since_start[:, None]
-        result = tl.dot(scores, value, result)
+        scores = tl.dot(query, tl.trans(key)) * decay
+        high = state.to(tl.bfloat16)
+        low = (state - high.to(tl.float32)).to(tl.bfloat16)
+        result = tl.dot(query, low, tl.dot(query, high)) * since_start[:, None]
+        rounded = scores.to(tl.bfloat16)
+        result = tl.dot(rounded, value, result)
+        result = tl.dot((scores - rounded.to(tl.float32)).to(tl.bfloat16), value, result)
         tl.store(o + place, result.to(tl.bfloat16), inside)
-        decayed = (key.to(tl.float32) * until_end[:, None]).to(tl.bfloat16)
-        state = tl.dot(tl.trans(decayed), value, state * tl.exp(-slope * TOKENS))
+        decayed = key.to(tl.float32) * until_end[:, None]
+        kept = decayed.to(tl.bfloat16)
+        state = tl.dot(tl.trans(kept), value, state * tl.exp(-slope * TOKENS))
+        state = tl.dot(tl.trans((decayed - kept.to(tl.float32)).to(tl.bfloat16)), value, state)
 
 
 def solve(q, k, v, slopes, o, batch, heads, length, dim, values):
