@@ -132,17 +132,23 @@ struct Warp {
       }
   }
 
-  /// Adds the values that were loaded.
+  /// Adds the values that were loaded. Weights are two bf16 numbers each: where two of them weigh
+  /// opposite values, the rounding of one is all that is left.
   __device__ void add(const float (&weights)[2][4]) {
-    const unsigned a[4] = {
-        rounded_pair(weights[0][0], weights[0][1]), rounded_pair(weights[0][2], weights[0][3]),
-        rounded_pair(weights[1][0], weights[1][1]), rounded_pair(weights[1][2], weights[1][3])};
+    unsigned high[4], low[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float first = weights[i / 2][i % 2 * 2], second = weights[i / 2][i % 2 * 2 + 1];
+      high[i] = rounded_pair(first, second);
+      low[i] = rounded_pair(first - __uint_as_float(high[i] << 16),
+                            second - __uint_as_float(high[i] & 0xffff0000u));
+    }
 #pragma unroll
     for (int h = 0; h < kHalves; ++h) {
-      accumulate(h * 8, a, value[0][h].x, value[1][h].x, value[2][h].x, value[3][h].x);
-      accumulate(h * 8 + 2, a, value[0][h].y, value[1][h].y, value[2][h].y, value[3][h].y);
-      accumulate(h * 8 + 4, a, value[0][h].z, value[1][h].z, value[2][h].z, value[3][h].z);
-      accumulate(h * 8 + 6, a, value[0][h].w, value[1][h].w, value[2][h].w, value[3][h].w);
+      accumulate(h * 8, high, low, value[0][h].x, value[1][h].x, value[2][h].x, value[3][h].x);
+      accumulate(h * 8 + 2, high, low, value[0][h].y, value[1][h].y, value[2][h].y, value[3][h].y);
+      accumulate(h * 8 + 4, high, low, value[0][h].z, value[1][h].z, value[2][h].z, value[3][h].z);
+      accumulate(h * 8 + 6, high, low, value[0][h].w, value[1][h].w, value[2][h].w, value[3][h].w);
     }
   }
 
@@ -175,10 +181,14 @@ struct Warp {
   }
 
   /// Two neighbouring elements of four tokens.
-  __device__ void accumulate(int tile, const unsigned (&a)[4], unsigned v0, unsigned v1,
-                             unsigned v2, unsigned v3) {
-    multiply_add(sums[tile], a, low_halves(v0, v1), low_halves(v2, v3));
-    multiply_add(sums[tile + 1], a, high_halves(v0, v1), high_halves(v2, v3));
+  __device__ void accumulate(int tile, const unsigned (&high)[4], const unsigned (&low)[4],
+                             unsigned v0, unsigned v1, unsigned v2, unsigned v3) {
+    const unsigned even[2] = {low_halves(v0, v1), low_halves(v2, v3)};
+    const unsigned odd[2] = {high_halves(v0, v1), high_halves(v2, v3)};
+    multiply_add(sums[tile], low, even[0], even[1]);
+    multiply_add(sums[tile], high, even[0], even[1]);
+    multiply_add(sums[tile + 1], low, odd[0], odd[1]);
+    multiply_add(sums[tile + 1], high, odd[0], odd[1]);
   }
 };
 
