@@ -1,7 +1,8 @@
 // From a Triton candidate's source to its launch plan: the expert of cumsum-rows (60 lines, four
-// kernels of which three run), compiled and recorded twice for the virtual device, and read. Cold
-// starts a process for it; warm has one that has imported Triton. Nothing is cached between rounds:
-// each compiles another source. Prints medians; run by hand:
+// kernels of which three run), compiled, recorded twice for the virtual device, and read. Cold
+// starts a process for it; warm has one that has imported Triton; with ptxas, as for a GPU, makes
+// machine code of the kernels besides. Nothing is cached between rounds: each compiles another
+// source. Prints medians; run by hand:
 //
 //   triton_benchmark [repeats]
 #include <fmt/format.h>
@@ -24,7 +25,14 @@ using namespace assay;
 
 constexpr const char* kTask = "cumsum-rows";
 constexpr const char* kCase = "ragged";
-constexpr auto kWarmUp = std::chrono::seconds(6);  // for a worker to import Triton
+constexpr auto kWarmUp = std::chrono::seconds(4);  // for a worker to import Triton
+
+struct Way {
+  const char* name;
+  size_t ready;  // workers that wait
+  bool want_cubin;
+};
+constexpr Way kWays[] = {{"cold", 0, false}, {"warm", 1, false}, {"warm, with ptxas", 1, true}};
 
 template <typename Value>
 Value expect(Result<Value> result) {
@@ -42,15 +50,17 @@ BoundCase bound_case() {
   std::exit(1);
 }
 
-double median_ms(const std::string& source, const BoundCase& bound, size_t ready, int repeats) {
-  const std::unique_ptr<Compiler> compiler = expect(Compiler::create());
-  triton::Workers workers(ready);
+double median_ms(const std::string& source, const BoundCase& bound, const Way& way, int repeats) {
+  CompilerOptions options;
+  options.use_cache = false;
+  const std::unique_ptr<Compiler> compiler = expect(Compiler::create(options));
+  triton::Workers workers(way.ready);
   std::vector<double> times;
   for (int i = 0; i < repeats; ++i) {
     workers.prepare();
-    if (ready > 0) std::this_thread::sleep_for(kWarmUp);
-    const triton::Request request{fmt::format("{}# round {} of {}\n", source, i, ready), "sm_80",
-                                  false};
+    if (way.ready > 0) std::this_thread::sleep_for(kWarmUp);
+    const triton::Request request{fmt::format("{}# round {}, {}\n", source, i, way.name), "sm_80",
+                                  way.want_cubin};
     const triton::Recorded recorded =
         expect(triton::record(request, bound, default_device_info("sm_80"), *compiler, workers));
     if (recorded.outcome.failure) {
@@ -70,7 +80,7 @@ int main(int argc, char** argv) {
   const std::string source =
       expect(read_file(std::string(ASSAY_SOURCE_DIR) + "/reference_kernels/cumsum-rows/expert.py"));
   const BoundCase bound = bound_case();
-  for (const size_t ready : {0, 1})
-    std::printf("source to plan, %s: median %7.1f ms of %d\n", ready == 0 ? "cold" : "warm",
-                median_ms(source, bound, ready, repeats), repeats);
+  for (const Way& way : kWays)
+    std::printf("source to plan, %-16s median %7.1f ms of %d\n", way.name,
+                median_ms(source, bound, way, repeats), repeats);
 }

@@ -246,14 +246,44 @@ Copy parse_copy(const Node& node, Totals& totals) {
   return copy;
 }
 
+Dtype parse_dtype(const Node& node) {
+  const auto dtype = dtype_from_name(node.text(16));
+  if (!dtype) node.refuse("is no element type");
+  return *dtype;
+}
+
+ElementCopy parse_element_copy(const Node& node) {
+  node.allow({"target", "target_dtype", "target_strides", "source", "source_dtype",
+              "source_strides", "shape"});
+  ElementCopy copy;
+  copy.target = parse_location(node.at("target"));
+  copy.source = parse_location(node.at("source"));
+  ElementGrid& elements = copy.elements;
+  elements.target_dtype = parse_dtype(node.at("target_dtype"));
+  elements.source_dtype = parse_dtype(node.at("source_dtype"));
+  const Node shape = node.at("shape");
+  elements.rank = static_cast<uint32_t>(shape.size(ElementGrid::kMaxRank));
+  const auto by_axis = [&elements](const Node& values, uint64_t* parsed) {
+    if (values.size(ElementGrid::kMaxRank) != elements.rank)
+      values.refuse(fmt::format("must have {} entries", elements.rank));
+    for (uint32_t axis = 0; axis < elements.rank; ++axis)
+      parsed[axis] = values[axis].number(limits::kAllocationBytes);
+  };
+  by_axis(shape, elements.shape);
+  by_axis(node.at("target_strides"), elements.target_strides);
+  by_axis(node.at("source_strides"), elements.source_strides);
+  return copy;
+}
+
 Operation parse_operation(const Node& node, Totals& totals) {
-  node.allow({"launch", "memset", "copy", "depends_on", "stream"});
+  node.allow({"launch", "memset", "copy", "element_copy", "depends_on", "stream"});
   Operation operation;
-  if (node.has("launch") + node.has("memset") + node.has("copy") != 1)
-    node.refuse("needs exactly one of 'launch', 'memset' and 'copy'");
+  if (node.has("launch") + node.has("memset") + node.has("copy") + node.has("element_copy") != 1)
+    node.refuse("needs exactly one of 'launch', 'memset', 'copy' and 'element_copy'");
   if (node.has("launch")) operation.action = parse_launch(node.at("launch"), totals);
   if (node.has("memset")) operation.action = parse_memset(node.at("memset"));
   if (node.has("copy")) operation.action = parse_copy(node.at("copy"), totals);
+  if (node.has("element_copy")) operation.action = parse_element_copy(node.at("element_copy"));
   const Node dependencies = node.at("depends_on");
   const size_t count = dependencies.size(limits::kOperations);
   totals.dependencies += count;

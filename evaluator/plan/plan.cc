@@ -105,6 +105,21 @@ json action(const Copy& copy) {
   return {{"copy", std::move(value)}};
 }
 
+json action(const ElementCopy& copy) {
+  const ElementGrid& elements = copy.elements;
+  const auto by_axis = [&elements](const uint64_t* values) {
+    return json(std::vector<uint64_t>(values, values + elements.rank));
+  };
+  return {{"element_copy",
+           {{"target", location(copy.target)},
+            {"target_dtype", name(elements.target_dtype)},
+            {"target_strides", by_axis(elements.target_strides)},
+            {"source", location(copy.source)},
+            {"source_dtype", name(elements.source_dtype)},
+            {"source_strides", by_axis(elements.source_strides)},
+            {"shape", by_axis(elements.shape)}}}};
+}
+
 }  // namespace
 
 void to_json(json& result, const LaunchPlan& plan) {

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "evaluator/compile/artifact.h"
 #include "evaluator/device/info.h"
+#include "evaluator/plan/element_grid.h"
 #include "tasks/task.h"
 
 namespace assay {
@@ -104,8 +105,19 @@ struct Copy {
   bool operator==(const Copy&) const = default;
 };
 
+/// The elements of one view of memory written to those of another, converted to its dtype by a
+/// trusted kernel (check/element_copy.h). `target` and `source` are the views' first elements.
+struct ElementCopy {
+  Location target;
+  Location source;
+  ElementGrid elements;
+  bool operator==(const ElementCopy&) const = default;
+};
+
+using Action = std::variant<Launch, Memset, Copy, ElementCopy>;
+
 struct Operation {
-  std::variant<Launch, Memset, Copy> action;
+  Action action;
   std::vector<uint32_t> depends_on;  // indices of earlier operations
   uint32_t stream = 0;               // 0: the stream given to solve; for people
   bool operator==(const Operation&) const = default;

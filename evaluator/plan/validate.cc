@@ -327,6 +327,70 @@ class Validator {
     return std::nullopt;
   }
 
+  Problem check(const ElementCopy& copy) const {
+    const std::string what = fmt::format("element copy (operation {})", number_);
+    const ElementGrid& elements = copy.elements;
+    if (elements.rank > ElementGrid::kMaxRank) return bad_plan(what + ": too many axes");
+    for (uint32_t axis = 0; axis < elements.rank; ++axis)
+      if (elements.shape[axis] == 0) return bad_plan(what + ": no elements");
+    RETURN_IF_PROBLEM(check_view(what + " into its target", copy.target, elements,
+                                 elements.target_dtype, elements.target_strides));
+    RETURN_IF_PROBLEM(check_view(what + " from its source", copy.source, elements,
+                                 elements.source_dtype, elements.source_strides));
+    if (has_overlapping_targets(elements))
+      return problem("invalid_argument", what + ": several elements go to the same place");
+    const auto target = static_cast<uint64_t>(copy.target.offset);
+    const auto source = static_cast<uint64_t>(copy.source.offset);
+    if (copy.target.allocation == copy.source.allocation &&
+        target < source + span_bytes(elements, elements.source_dtype, elements.source_strides) &&
+        source < target + span_bytes(elements, elements.target_dtype, elements.target_strides))
+      return problem("invalid_argument", what + ": source and target overlap");
+    return std::nullopt;
+  }
+
+  /// Bytes from a view's first element to the end of its last one.
+  static uint64_t span_bytes(const ElementGrid& elements, Dtype dtype, const uint64_t* strides) {
+    uint64_t last = 0;
+    for (uint32_t axis = 0; axis < elements.rank; ++axis)
+      last = saturating::add(last, saturating::multiply(elements.shape[axis] - 1, strides[axis]));
+    return saturating::multiply(saturating::add(last, 1), size_bytes(dtype));
+  }
+
+  /// Whether an axis steps less far than the axes with smaller steps reach together. That refuses
+  /// some targets without overlap too, none of which a view of a dense tensor has.
+  static bool has_overlapping_targets(const ElementGrid& elements) {
+    std::vector<std::pair<uint64_t, uint64_t>> axes;  // step, the farthest that it leads
+    for (uint32_t axis = 0; axis < elements.rank; ++axis)
+      if (elements.shape[axis] > 1)
+        axes.emplace_back(elements.target_strides[axis],
+                          (elements.shape[axis] - 1) * elements.target_strides[axis]);
+    std::ranges::sort(axes);
+    uint64_t reached = 0;
+    for (const auto& [step, farthest] : axes) {
+      if (step <= reached) return true;
+      reached += farthest;
+    }
+    return false;
+  }
+
+  Problem check_view(const std::string& what, const Location& start, const ElementGrid& elements,
+                     Dtype dtype, const uint64_t* strides) const {
+    if (start.allocation >= plan_.allocations.size())
+      return bad_plan(fmt::format("{}: allocation {} does not exist", what, start.allocation));
+    const Allocation& allocation = plan_.allocations[start.allocation];
+    if (allocation.kind == Allocation::Kind::variable)
+      return bad_plan(what + ": a variable of the device code is no tensor");
+    if (start.offset < 0 || static_cast<uint64_t>(start.offset) % size_bytes(dtype) != 0)
+      return bad_plan(what + ": not aligned to its elements");
+    const uint64_t span = span_bytes(elements, dtype, strides);
+    const auto offset = static_cast<uint64_t>(start.offset);
+    if (offset > allocation.bytes || span > allocation.bytes - offset)
+      return problem("invalid_argument",
+                     fmt::format("{}: {} bytes from byte {} on do not fit into {} ({} bytes)", what,
+                                 span, offset, describe(start.allocation), allocation.bytes));
+    return std::nullopt;
+  }
+
   Problem check_area(const std::string& what, const Location& start, uint64_t width,
                      uint64_t height, uint64_t pitch) const {
     if (start.allocation >= plan_.allocations.size())

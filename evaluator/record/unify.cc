@@ -250,7 +250,7 @@ class Unifier {
     if (auto* copy = std::get_if<Copy>(&operation.action))
       return unify_copy(*copy, std::get<Copy>(other.action));
     if (operation.action != other.action)
-      return differ(fmt::format("operation {}, a memset, differed", number_));
+      return differ(fmt::format("operation {} differed", number_));
     return true;
   }
 
@@ -346,6 +346,9 @@ class Unifier {
       } else if (auto* copy = std::get_if<Copy>(&operation.action)) {
         visit(copy->target);
         if (copy->literal.empty()) visit(copy->source);
+      } else if (auto* elements = std::get_if<ElementCopy>(&operation.action)) {
+        visit(elements->target);
+        visit(elements->source);
       }
     }
   }

@@ -215,20 +215,11 @@ Result<void> judge(const Files& files, const Request& request, const BoundCase& 
   return {};
 }
 
-}  // namespace
-
-std::string arch_for(const DeviceInfo& device, const std::string& arch_of_device) {
-  return device.id == "virtual" ? "sm_80" : arch_of_device;
-}
-
-Result<Recorded> record(const Request& request, const BoundCase& bound, const DeviceInfo& target,
-                        Compiler& compiler, Workers& workers) {
-  const auto start = std::chrono::steady_clock::now();
+Result<Recorded> record_with(Worker& worker, const Request& request, const BoundCase& bound,
+                             const DeviceInfo& target, Compiler& compiler) {
   Recorded recorded;
-  ASSIGN_OR_RETURN(const std::unique_ptr<Worker> worker, workers.take());
   const sandbox::Outcome outcome =
-      worker->record(request.source, make_request(bound, target, request.arch));
-  workers.prepare();
+      worker.record(request.source, make_request(bound, target, request.arch));
   if (outcome.exit == sandbox::Exit::sandbox_failure)
     return Error{ErrorKind::sandbox, "the recorder could not be run: " + outcome.explanation};
   // The candidate runs in children of the worker, whose ends it writes down.
@@ -244,8 +235,24 @@ Result<Recorded> record(const Request& request, const BoundCase& bound, const De
     RETURN_IF_ERROR(judge(std::get<Files>(files), request, bound, target, compiler, recorded));
   recorded.outcome.output =
       printable(outcome.standard_output + outcome.standard_error, kOutputBytes);
-  recorded.outcome.record_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return recorded;
+}
+
+}  // namespace
+
+std::string arch_for(const DeviceInfo& device, const std::string& arch_of_device) {
+  return device.id == "virtual" ? "sm_80" : arch_of_device;
+}
+
+Result<Recorded> record(const Request& request, const BoundCase& bound, const DeviceInfo& target,
+                        Compiler& compiler, Workers& workers) {
+  const auto start = std::chrono::steady_clock::now();
+  ASSIGN_OR_RETURN(const std::unique_ptr<Worker> worker, workers.take());
+  Result<Recorded> recorded = record_with(*worker, request, bound, target, compiler);
+  if (recorded.ok())
+    recorded->outcome.record_ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  workers.prepare();  // not before: what it starts takes a core
   return recorded;
 }
 

@@ -1,6 +1,6 @@
 // Theory of operation
 //
-// Of the seconds that a recording takes, most go into importing Triton and setting up its compiler,
+// Of the time that a recording takes, half goes into importing Triton and setting up its compiler,
 // and neither needs the candidate. So workers do both ahead (python/assay_triton/worker.py) and
 // wait for the candidate on a socket. Every worker has a sandbox of its own and records one
 // candidate: what that leaves behind, in memory or in files, ends with it and meets no other.

@@ -3,9 +3,8 @@
 Triton itself binds arguments, specialises and compiles; only loading a kernel and launching it end
 here, as an image and as an operation of the recording.
 """
-from pathlib import Path
+import math
 
-from triton import knobs
 from triton.backends.compiler import GPUTarget
 from triton.backends.driver import DriverBase
 
@@ -17,10 +16,10 @@ MAX_THREADS = 1024  # of a block; the judge checks again with the registers that
 class Image:
     """One compiled specialisation of a kernel."""
 
-    def __init__(self, label, symbol):
+    def __init__(self, label, symbol, ptx):
         self.label = label  # the plan's name for it: the symbol, with "$2" ... for further ones
         self.symbol = symbol
-        self.ptx = ""
+        self.ptx = ptx
         self.layout = []
         self.divisible_by_16 = []  # numbers of the parameters that the code assumes it of
 
@@ -31,7 +30,8 @@ class Launcher:
     def __init__(self, recording, source, metadata):
         self._recording = recording
         self._kinds = list(source.signature.values())
-        self._divisible = _parameters_divisible_by_16(self._kinds, source.attrs)
+        self._divisible = [place for place, attributes in source.attrs.items()
+                           if ["tt.divisibility", 16] in attributes]
         self._metadata = metadata
 
     def __call__(self, grid_x, grid_y, grid_z, stream, image, packed_metadata, launch_metadata,
@@ -40,22 +40,27 @@ class Launcher:
         if blocks == 0:
             return
         metadata = self._metadata
-        parameters = Parameters(self._recording)
-        for kind, value in zip(self._kinds, arguments):
-            parameters.add(kind, value)
-        for scratch_bytes in (metadata.global_scratch_size, metadata.profile_scratch_size):
-            total = blocks * metadata.num_ctas * scratch_bytes
-            parameters.add_pointer(self._recording.add_scratch(total) if total else 0)
+        parameters = Parameters(self._recording, getattr(metadata, "tensordesc_meta", None) or [])
+        for number, (kind, value) in enumerate(zip(self._kinds, arguments)):
+            parameters.add(kind, value, (number,))
+        cluster = getattr(metadata, "cluster_dims", (metadata.num_ctas, 1, 1))  # up to 3.5
+        for scratch in ("global_scratch_size", "profile_scratch_size"):
+            if hasattr(metadata, scratch):  # the latter since 3.5
+                total = blocks * math.prod(cluster) * getattr(metadata, scratch)
+                parameters.add_pointer(self._recording.add_scratch(total) if total else 0)
         image.layout = parameters.layout
-        image.divisible_by_16 = self._divisible
+        image.divisible_by_16 = sorted(parameters.numbers[place] for place in self._divisible
+                                       if place in parameters.numbers)
         launch = {"kernel": image.label,
-                  "grid": [grid_x * metadata.num_ctas, grid_y, grid_z],
+                  "grid": [grid_x * cluster[0], grid_y * cluster[1], grid_z * cluster[2]],
                   "block": [32 * metadata.num_warps, 1, 1],
                   "dynamic_shared_bytes": metadata.shared,
                   "parameters": bytes(parameters.data).hex(),
                   "relocations": parameters.relocations}
+        if parameters.tensor_maps:
+            launch["tensor_maps"] = parameters.tensor_maps
         if metadata.num_ctas > 1:
-            launch["cluster"] = [metadata.num_ctas, 1, 1]
+            launch["cluster"] = list(cluster)
         if metadata.launch_cooperative_grid:
             launch["cooperative"] = True
         if metadata.launch_pdl:
@@ -74,11 +79,12 @@ class Utilities:
         return {"max_shared_mem": self._device["shared_bytes"],
                 "multiprocessor_count": self._device["multiprocessors"], "warpSize": 32}
 
-    def load_binary(self, symbol, cubin, shared_bytes, device):
-        """Module, function, registers, spills and the most threads: Triton's order. Registers and
-        spills are ptxas's to say, so both are 0 here."""
+    def load_binary(self, symbol, binary, shared_bytes, device):
+        """Module, function, registers, spills and the most threads: Triton's order. The binary is
+        PTX (compiler.py); registers and spills are ptxas's to say, so both are 0 here."""
         count = sum(image.symbol == symbol for image in self._images)
-        image = Image(symbol if count == 0 else f"{symbol}${count + 1}", symbol)
+        image = Image(symbol if count == 0 else f"{symbol}${count + 1}", symbol,
+                      binary.decode())
         self._images.append(image)
         return image, image, 0, 0, MAX_THREADS
 
@@ -94,7 +100,6 @@ class RecordingDriver(DriverBase):
         self._recording = recording
         # Triton itself adds the letter of "sm_90a" where it compiles.
         self._capability = int(device["arch"].removeprefix("sm_").rstrip("af"))
-        knobs.runtime.kernel_load_end_hook.add(_keep_ptx)
 
     @classmethod
     def is_active(cls):
@@ -123,21 +128,3 @@ class RecordingDriver(DriverBase):
                                "triton.autotune with several configurations and triton.testing."
                                "do_bench measure on a GPU, and there is none while solve() is "
                                "recorded: leave one configuration")
-
-
-def _keep_ptx(module, image, symbol, files, key):
-    image.ptx = next(Path(path).read_text() for name, path in files.items()
-                     if name.endswith(".ptx"))
-
-
-def _parameters_divisible_by_16(kinds, attributes):
-    """Numbers among the parameters that are left; `attributes` counts the constants too."""
-    paths = [path for number, kind in enumerate(kinds) for path in _leaves(kind, (number,))]
-    return [number for number, path in enumerate(paths)
-            if ["tt.divisibility", 16] in attributes.get(path, [])]
-
-
-def _leaves(kind, path):
-    if isinstance(kind, tuple):
-        return [leaf for number, part in enumerate(kind) for leaf in _leaves(part, path + (number,))]
-    return [] if kind == "constexpr" else [path]

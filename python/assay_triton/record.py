@@ -37,24 +37,19 @@ import traceback
 from pathlib import Path
 
 import triton
-from triton.backends.nvidia.compiler import CUDABackend
 from triton.compiler.errors import CompilationError
 from triton.runtime.errors import OutOfResources
 from triton.runtime.driver import driver as triton_driver
 
-from assay_triton import torch_names
+from assay_triton import compiler, torch_names
 from assay_triton.driver import RecordingDriver
+from assay_triton.dtypes import DTYPE_OF_TASK
 from assay_triton.module import merge
 from assay_triton.recording import Recording, Refused
-from assay_triton.tensor import DTYPES, Tensor
+from assay_triton.tensor import Tensor
 
 CANDIDATE = Path("candidate.py")
 UNWRITABLE = 3  # kUnwritableStatus of evaluator/record/setup.h
-
-# What the types of tasks are called in torch; packed and 8-bit formats without one are bytes.
-TASK_DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16",
-               "e4m3": "float8_e4m3fn", "e5m2": "float8_e5m2", "i64": "int64", "i32": "int32",
-               "i16": "int16", "i8": "int8", "u8": "uint8", "u32": "uint32", "bool": "bool"}
 
 
 def make_arguments(request, recording):
@@ -64,7 +59,7 @@ def make_arguments(request, recording):
         if "scalar" in argument:
             arguments.append(argument["scalar"])
             continue
-        shape, kind = argument["tensor"]["shape"], DTYPES[TASK_DTYPES[argument["tensor"]["dtype"]]]
+        shape, kind = argument["tensor"]["shape"], DTYPE_OF_TASK[argument["tensor"]["dtype"]]
         tensor = Tensor(recording, 0, shape, kind)
         address = recording.add_argument(tensors, tensor.numel() * kind.itemsize)
         arguments.append(Tensor(recording, address, shape, kind))
@@ -174,31 +169,28 @@ def fork_recording(setup, number):
     os._exit(0)
 
 
-def stop_at_ptx():
-    """Whoever wants machine code assembles the PTX."""
-    CUDABackend.make_cubin = lambda *arguments: b""
-
-
-def explain_ends(children):
-    """Writes down how a child ended that left nothing itself."""
-    for number, child in enumerate(children):
-        _, status = os.waitpid(child, 0)
-        if Path(f"{number}.plan.json").exists() or Path(f"{number}.failure").exists():
-            continue
-        if os.WIFSIGNALED(status):
-            write(number, "failure", f"crash\nsolve() was ended by signal {os.WTERMSIG(status)}")
-        else:
-            write(number, "failure",
-                  "exit\nthe candidate ended the process instead of returning from solve()")
+def explain_end(number, status):
+    """Writes down how a recording ended that left nothing itself."""
+    if Path(f"{number}.plan.json").exists() or Path(f"{number}.failure").exists():
+        return
+    if os.WIFSIGNALED(status):
+        write(number, "failure", f"crash\nsolve() was ended by signal {os.WTERMSIG(status)}")
+    else:
+        write(number, "failure",
+              "exit\nthe candidate ended the process instead of returning from solve()")
 
 
 def main():
-    stop_at_ptx()
+    compiler.adapt()
     request = json.loads(Path("request.json").read_text())
     setups = [Setup(request, number) for number in range(len(request["bases"]))]
+    pass_on_the_turn = compiler.take_turns()
     children = [fork_recording(setup, number) for number, setup in enumerate(setups)]
     try:
-        explain_ends(children)
+        for _ in children:
+            child, status = os.wait()
+            pass_on_the_turn()
+            explain_end(children.index(child), status)
     except OSError:
         sys.exit(UNWRITABLE)
 

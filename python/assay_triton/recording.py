@@ -49,7 +49,8 @@ class Recording:
         return None
 
     def add_operation(self, action):
-        """`action`: {"launch": ...} or {"memset": ...}; waits for the operation before it."""
+        """`action`: {"launch": ...}, {"memset": ...} or {"element_copy": ...}; waits for the
+        operation before it."""
         if len(self.operations) >= self._most_operations:
             self.refuse("plan_limits", f"more than {self._most_operations} operations")
         previous = len(self.operations) - 1

@@ -7,10 +7,10 @@ import struct
 import sys
 import types
 
-from assay_triton.tensor import DTYPES, Tensor, dtype
+from assay_triton.dtypes import DTYPES, SHORT_NAMES, Dtype
+from assay_triton.strides import dense_strides
+from assay_triton.tensor import Tensor
 
-_SHORT_NAMES = {"float": "float32", "half": "float16", "double": "float64", "int": "int32",
-                "long": "int64", "short": "int16"}
 _FILLS = {"float64": "<d", "float32": "<f", "float16": "<e", "int64": "<q", "int32": "<i",
           "int16": "<h", "int8": "<b", "uint8": "<B", "uint32": "<I", "bool": "<?"}
 
@@ -55,29 +55,34 @@ class _Submodules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def install(recording):
     """Puts the stand-in where `import torch` finds it."""
     torch = _Name("torch", recording)
-    vars(torch).update(DTYPES, Tensor=Tensor, dtype=dtype, device=lambda name, index=0: name)
-    vars(torch).update({short: DTYPES[name] for short, name in _SHORT_NAMES.items()})
+    vars(torch).update(DTYPES, Tensor=Tensor, dtype=Dtype, device=lambda name, index=0: name)
+    vars(torch).update({short: DTYPES[name] for short, name in SHORT_NAMES.items()})
 
     def empty(*shape, dtype=torch.float32, device="cuda"):
         shape = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
         address = recording.add_scratch(math.prod(shape) * dtype.itemsize)
         return Tensor(recording, address, shape, dtype)
 
-    def full(shape, value, dtype=torch.float32, device="cuda"):
-        tensor = empty(shape, dtype=dtype)
+    def filled(tensor, value):
         if tensor.numel() > 0:
             recording.add_operation({"memset": _memset(recording, tensor, value)})
         return tensor
+
+    def full(shape, value, dtype=torch.float32, device="cuda"):
+        return filled(empty(shape, dtype=dtype), value)
 
     def zeros(*shape, dtype=torch.float32, device="cuda"):
         shape = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
         return full(shape, 0, dtype)
 
     def empty_like(tensor, dtype=None, device="cuda"):
-        return empty(tensor.shape, dtype=dtype or tensor.dtype)
+        kind = dtype or tensor.dtype
+        address = recording.add_scratch(tensor.numel() * kind.itemsize)
+        return Tensor(recording, address, tensor.shape, kind,
+                      dense_strides(tensor.shape, tensor.stride()))
 
     def zeros_like(tensor, dtype=None, device="cuda"):
-        return zeros(tensor.shape, dtype=dtype or tensor.dtype)
+        return filled(empty_like(tensor, dtype), 0)
 
     for function in (empty, full, zeros, empty_like, zeros_like):
         setattr(torch, function.__name__, function)

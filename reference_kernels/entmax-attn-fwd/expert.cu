@@ -1,9 +1,12 @@
 // Specialist: 64 queries a block, 16 a warp, kept in registers as fragments of mma.sync. A first
 // sweep over tiles of 64 keys, from the last one back, finds each row's largest z and notes the
-// tiles with an entry above the largest so far less 1: no other can count. Newton's iteration from
-// below then recomputes scores for noted tiles only; tau only rises, so a tile that no longer
-// counts for any row is struck off. The last sweep, over what is left, forms weights and meets the
-// values; there is no running maximum and no exponential. Tiles arrive by cp.async one ahead.
+// tiles with an entry above the largest so far less 1: no other can count. A second one, over noted
+// tiles, collects each row's entries that can, a few dozen as a rule, where the values of tiles
+// will lie later; Newton's iteration from below then needs no more than these. Rows with more than
+// fit let their block recompute scores of noted tiles for each step instead; tau only rises, so
+// that a tile that no longer counts for any row is struck off. The last sweep, over what is left,
+// forms weights and meets the values; there is no running maximum and no exponential. Tiles arrive
+// by cp.async one ahead.
 #include <cuda_bf16.h>
 
 namespace {
@@ -137,6 +140,15 @@ struct Rows {
         multiply_add(z[2 * n + 1], queries[i], b[2], b[3]);
       }
     const float scale = rsqrtf(static_cast<float>(kDim)) / kOrder;
+    const bool inner = first_key + kTokens <= keys && first + 16 <= keys &&
+                       (!causal || first_key + kTokens - 1 <= first);
+    if (inner) {
+#pragma unroll
+      for (auto& part : z)
+#pragma unroll
+        for (float& entry : part) entry *= scale;
+      return;
+    }
 #pragma unroll
     for (int n = 0; n < kTokens / 8; ++n)
 #pragma unroll
@@ -146,6 +158,41 @@ struct Rows {
         const bool allowed = key < keys && query < keys && (!causal || key <= query);
         z[n][e] = allowed ? z[n][e] * scale : -INFINITY;
       }
+  }
+};
+
+/// Entries of a row that can have a weight, in the halves of the stages that are for values.
+template <int kDim>
+struct Candidates {
+  static constexpr int kMost =
+      Tile<kDim>::kBytes / (kQueries / 2) / static_cast<int>(sizeof(float));
+  float* entries;
+  int* count;
+
+  __device__ Candidates(unsigned char* stages, int* counts, int row)
+      : entries(
+            reinterpret_cast<float*>(stages + (1 + row / (kQueries / 2) * 2) * Tile<kDim>::kBytes) +
+            row % (kQueries / 2) * kMost),
+        count(counts + row) {}
+  /// Those of this thread's entries of a tile that are larger than `least`; whether there are any.
+  template <int kHalf>
+  __device__ bool add(const float (&z)[kTokens / 8][4], float least) const {
+    int own = 0;
+#pragma unroll
+    for (int n = 0; n < kTokens / 8; ++n)
+#pragma unroll
+      for (int e = 2 * kHalf; e < 2 * kHalf + 2; ++e) own += z[n][e] > least;
+    if (own == 0) return false;
+    int at = atomicAdd(count, own);
+#pragma unroll
+    for (int n = 0; n < kTokens / 8; ++n)
+#pragma unroll
+      for (int e = 2 * kHalf; e < 2 * kHalf + 2; ++e) {
+        const bool counts = z[n][e] > least;
+        if (counts && at < kMost) entries[at] = z[n][e];
+        at += counts;
+      }
+    return true;
   }
 };
 
@@ -161,6 +208,7 @@ __device__ float sum_of_four_lanes(float x) {
 template <int kDim, int kOrder>
 __global__ void __launch_bounds__(kThreads) attention(const Problem p) {
   extern __shared__ __align__(128) unsigned char shared[];
+  __shared__ int counts[kQueries];  // of candidates
   const unsigned base = static_cast<unsigned>(__cvta_generic_to_shared(shared));
   const int noted_words = p.length / kTokens / 32 + 1;
   Noted noted;
@@ -176,6 +224,7 @@ __global__ void __launch_bounds__(kThreads) attention(const Problem p) {
   const int end = p.causal ? min(block * kQueries + kQueries, rows.keys) : rows.keys;
   const int tiles = block * kQueries < rows.keys ? (end + kTokens - 1) / kTokens : 0;
   for (int w = threadIdx.x; w < noted_words; w += kThreads) noted.words[w] = ~0u;
+  if (threadIdx.x < kQueries) counts[threadIdx.x] = 0;
   __syncthreads();
 
   // Calls use(z, address of the tile's values) for the noted tiles, from the last one back, and
@@ -215,7 +264,7 @@ __global__ void __launch_bounds__(kThreads) attention(const Problem p) {
 
   float largest[2] = {-INFINITY, -INFINITY};
   sweep(false, [&](auto& z, unsigned) {
-    bool counts = false;
+    bool counts_here = false;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float of_tile = -INFINITY;
@@ -223,28 +272,22 @@ __global__ void __launch_bounds__(kThreads) attention(const Problem p) {
       for (auto& part : z) of_tile = fmaxf(of_tile, fmaxf(part[2 * half], part[2 * half + 1]));
       of_tile = largest_of_four_lanes(of_tile);
       largest[half] = fmaxf(largest[half], of_tile);
-      counts |= of_tile > largest[half] - 1;
+      counts_here |= of_tile > largest[half] - 1;
     }
-    return counts;
+    return counts_here;
+  });
+
+  const int row_of_block = threadIdx.x / 32 * 16 + lane / 4;
+  const Candidates<kDim> candidates[2] = {{shared, counts, row_of_block},
+                                          {shared, counts, row_of_block + 8}};
+  sweep(false, [&](auto& z, unsigned) {
+    const bool upper = candidates[0].template add<0>(z, largest[0] - 1);
+    return candidates[1].template add<1>(z, largest[1] - 1) || upper;
   });
 
   float tau[2] = {-1, -1};  // less the largest
-  for (int step = 0; step < kMostSteps; ++step) {
-    float shares[2] = {}, slopes[2] = {};
-    sweep(false, [&](auto& z, unsigned) {
-      bool counts = false;
-#pragma unroll
-      for (auto& part : z)
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-          const float above = part[e] - largest[e / 2] - tau[e / 2];
-          if (!(above > 0)) continue;
-          counts = true;
-          shares[e / 2] += power<kOrder>(above);
-          slopes[e / 2] += slope_of_power<kOrder>(above);
-        }
-      return counts;
-    });
+  // A step of Newton's iteration; whether tau moved.
+  const auto improve = [&](const float(&shares)[2], const float(&slopes)[2]) {
     bool moved = false;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -253,18 +296,56 @@ __global__ void __launch_bounds__(kThreads) attention(const Problem p) {
       tau[half] += change;
       moved = true;
     }
-    if (!__syncthreads_or(moved)) break;
+    return moved;
+  };
+  const bool too_many = max(*candidates[0].count, *candidates[1].count) > Candidates<kDim>::kMost;
+  if (!__syncthreads_or(too_many)) {
+    for (int step = 0; step < kMostSteps; ++step) {
+      float shares[2] = {}, slopes[2] = {};
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        for (int i = lane % 4; i < *candidates[half].count; i += 4) {
+          const float above = candidates[half].entries[i] - largest[half] - tau[half];
+          if (!(above > 0)) continue;
+          shares[half] += power<kOrder>(above);
+          slopes[half] += slope_of_power<kOrder>(above);
+        }
+      if (!__any_sync(~0u, improve(shares, slopes))) break;
+    }
+    __syncthreads();  // values may be written over candidates
+  } else {
+    for (int step = 0; step < kMostSteps; ++step) {
+      float shares[2] = {}, slopes[2] = {};
+      sweep(false, [&](auto& z, unsigned) {
+        bool counts_here = false;
+#pragma unroll
+        for (auto& part : z)
+#pragma unroll
+          for (int e = 0; e < 4; ++e) {
+            const float above = part[e] - largest[e / 2] - tau[e / 2];
+            if (!(above > 0)) continue;
+            counts_here = true;
+            shares[e / 2] += power<kOrder>(above);
+            slopes[e / 2] += slope_of_power<kOrder>(above);
+          }
+        return counts_here;
+      });
+      if (!__syncthreads_or(improve(shares, slopes))) break;
+    }
   }
 
   float sums[kDim / 8][4] = {};
   sweep(true, [&](auto& z, unsigned values) {
+    bool counts_here = false;
 #pragma unroll
     for (auto& part : z)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const float above = part[e] - largest[e / 2] - tau[e / 2];
+        counts_here |= above > 0;
         part[e] = above > 0 ? power<kOrder>(above) : 0.0f;
       }
+    if (!__any_sync(~0u, counts_here)) return true;
 #pragma unroll
     for (int n = 0; n < kTokens / 16; ++n) {
       const unsigned a[4] = {rounded_pair(z[2 * n][0], z[2 * n][1]),

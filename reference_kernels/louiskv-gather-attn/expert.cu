@@ -20,6 +20,9 @@ constexpr int kRows = 16;  // query heads of a product
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr unsigned kAll = ~0u;
 
+/// That a multiprocessor has registers for.
+constexpr int blocks_at_once(int dim) { return dim == 128 ? 2 : 4; }
+
 struct Problem {
   const __nv_bfloat16* __restrict__ q;
   const __nv_bfloat16* __restrict__ k;
@@ -68,8 +71,9 @@ __device__ unsigned high_halves(unsigned a, unsigned b) { return __byte_perm(a, 
 /// The largest of two maxima as a base for exponents; 0 where there is none yet.
 __device__ float base_of(float maximum) { return maximum == -INFINITY ? 0.0f : maximum; }
 
-/// State of one warp: the rows lane / 4 and lane / 4 + 8 of the queries.
-template <int kDim>
+/// State of one warp: the rows lane / 4 and lane / 4 + 8 of the queries, of which the second half
+/// is idle where kRowHalves is 1.
+template <int kDim, int kRowHalves>
 struct Warp {
   static constexpr int kBlocks = kDim / 32;  // of keys: a thread holds 8 of every 32 elements
   static constexpr int kHalves = kDim / 64;  // of values: a thread holds 8 of every 64 elements
@@ -146,9 +150,12 @@ struct Warp {
 
   /// Adds the values that were loaded.
   __device__ void add(const float (&weights)[2][4]) {
-    const unsigned a[4] = {
-        rounded_pair(weights[0][0], weights[0][1]), rounded_pair(weights[0][2], weights[0][3]),
-        rounded_pair(weights[1][0], weights[1][1]), rounded_pair(weights[1][2], weights[1][3])};
+    unsigned a[4] = {};
+#pragma unroll
+    for (int half = 0; half < kRowHalves; ++half) {
+      a[half] = rounded_pair(weights[0][2 * half], weights[0][2 * half + 1]);
+      a[half + 2] = rounded_pair(weights[1][2 * half], weights[1][2 * half + 1]);
+    }
 #pragma unroll
     for (int h = 0; h < kHalves; ++h) {
       accumulate(h * 8, a, value[0][h].x, value[1][h].x, value[2][h].x, value[3][h].x);
@@ -161,7 +168,7 @@ struct Warp {
   /// Turns scores into weights relative to the running maximum, which they may raise.
   __device__ void weigh(float (&scores)[2][4]) {
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
+    for (int half = 0; half < kRowHalves; ++half) {
       float now = fmaxf(fmaxf(scores[0][2 * half], scores[0][2 * half + 1]),
                         fmaxf(scores[1][2 * half], scores[1][2 * half + 1]));
       now = fmaxf(now, __shfl_xor_sync(kAll, now, 1));
@@ -194,16 +201,17 @@ struct Warp {
   }
 };
 
-template <int kDim>
-__global__ void __launch_bounds__(kThreads) attend_run(const Problem p) {
-  __shared__ float outputs[kRows][kDim];
+template <int kDim, int kRowHalves>
+__global__ void __launch_bounds__(kThreads, blocks_at_once(kDim)) attend_run(const Problem p) {
+  // Rows in the order of the fragments, 8 further apart against bank conflicts.
+  __shared__ __align__(16) float outputs[kRows][kDim + 8];
   __shared__ float2 moments[kWarps][kRows];
   const int split = blockIdx.x, kv_head = blockIdx.y, b = blockIdx.z;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = p.heads / p.kv_heads;
   const int begin = split * p.run, end = min(begin + p.run, p.count(b, kv_head));
   if (begin >= end && split > 0) return;
 
-  Warp<kDim> state;
+  Warp<kDim, kRowHalves> state;
   state.load_queries(p, b, kv_head);
   constexpr int kStride = kWarps * kStep;
   const auto row_at = [&](int token) {
@@ -235,7 +243,6 @@ __global__ void __launch_bounds__(kThreads) attend_run(const Problem p) {
     if (lane % 4 == 0)
       moments[warp][lane / 4 + 8 * half] = make_float2(state.largest[half], state.weights[half]);
   }
-  for (int i = threadIdx.x; i < kRows * kDim; i += kThreads) outputs[i / kDim][i % kDim] = 0;
   __syncthreads();
   float shrink[2];
 #pragma unroll
@@ -247,19 +254,25 @@ __global__ void __launch_bounds__(kThreads) attend_run(const Problem p) {
   for (int w = 0; w < kWarps; ++w) {  // one warp after the other: the order of sums is fixed
     if (w == warp)
 #pragma unroll
-      for (int tile = 0; tile < kDim / 8; ++tile)
+      for (int half = 0; half < kRowHalves; ++half) {
+        const int member = lane / 4 + 8 * half;
+        if (member >= group) continue;
 #pragma unroll
-        for (int e = 0; e < 4; ++e) {
-          const int element = tile / 8 * 64 + (lane % 4 * 2 + e % 2) * 8 + tile % 8;
-          outputs[lane / 4 + e / 2 * 8][element] += state.sums[tile][e] * shrink[e / 2];
+        for (int tile = 0; tile < kDim / 8; ++tile) {
+          auto& pair = *reinterpret_cast<float2*>(&outputs[member][tile * 8 + lane % 4 * 2]);
+          const float2 before = w == 0 ? make_float2(0, 0) : pair;
+          pair = make_float2(before.x + state.sums[tile][2 * half] * shrink[half],
+                             before.y + state.sums[tile][2 * half + 1] * shrink[half]);
         }
+      }
     __syncthreads();
   }
   for (int i = threadIdx.x; i < group * kDim; i += kThreads) {
-    const int member = i / kDim;
+    const int member = i / kDim, element = i % kDim;
+    const int tile = element / 64 * 8 + element % 8, column = element / 8 % 8;
     const long long head = static_cast<long long>(b) * p.heads + kv_head * group + member;
-    p.outputs[(head * p.splits + split) * kDim + i % kDim] = outputs[member][i % kDim];
-    if (i % kDim != 0) continue;
+    p.outputs[(head * p.splits + split) * kDim + element] = outputs[member][tile * 8 + column];
+    if (element != 0) continue;
     float2 of_run = make_float2(-INFINITY, 0);
     for (int w = 0; w < kWarps; ++w) of_run.x = fmaxf(of_run.x, moments[w][member].x);
     for (int w = 0; w < kWarps; ++w)
@@ -336,7 +349,7 @@ int run_length(int most_tokens, int groups, int dim) {
   int device = 0, multiprocessors = 1;
   cudaGetDevice(&device);
   cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
-  const long long at_once = multiprocessors * (dim == 128 ? 2 : 4);
+  const long long at_once = multiprocessors * blocks_at_once(dim);
   const long long share = (static_cast<long long>(most_tokens) * groups + at_once - 1) / at_once;
   const int most = static_cast<int>(share < kUnit ? kUnit : share > kMost ? kMost : share);
   const int runs = (most_tokens - 1) / most + 1;
@@ -378,10 +391,15 @@ extern "C" void solve(const __nv_bfloat16* q, const __nv_bfloat16* k, const __nv
   p.outputs = outputs;
   p.moments = moments;
   const dim3 grid(p.splits, kv_heads, batch);
-  if (dim == 128 && heads / kv_heads <= kRows)
-    attend_run<128><<<grid, kThreads, 0, stream>>>(p);
-  else if (dim == 64 && heads / kv_heads <= kRows)
-    attend_run<64><<<grid, kThreads, 0, stream>>>(p);
+  const int group = heads / kv_heads;
+  if (dim == 128 && group <= kRows / 2)
+    attend_run<128, 1><<<grid, kThreads, 0, stream>>>(p);
+  else if (dim == 128 && group <= kRows)
+    attend_run<128, 2><<<grid, kThreads, 0, stream>>>(p);
+  else if (dim == 64 && group <= kRows / 2)
+    attend_run<64, 1><<<grid, kThreads, 0, stream>>>(p);
+  else if (dim == 64 && group <= kRows)
+    attend_run<64, 2><<<grid, kThreads, 0, stream>>>(p);
   else
     attend_run_plainly<<<dim3(p.splits, heads, batch), 32, 0, stream>>>(p);
   merge_runs<<<dim3(heads, batch), max(dim, 32), p.splits * sizeof(float), stream>>>(p);

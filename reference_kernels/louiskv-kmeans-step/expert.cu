@@ -1,7 +1,8 @@
 // Specialist: |k - c|^2 = |k|^2 + |c|^2 - 2 k c, and |k|^2 does not matter. A warp keeps 16 keys in
 // registers as fragments, centroids come in tiles, and each thread keeps the least score and its
-// centroid for two keys; four lanes compare at the end. Distances are never stored. Sums go to
-// memory by atomics of whole rows.
+// centroid for two keys; four lanes compare at the end. Distances are never stored. Counting a key
+// tells its place among those of its centroid, so that keys can be listed by centroid; a warp adds
+// up 64 of the list, and only sums of centroids that it shares with a neighbour need atomics.
 //
 // On Hopper (sm_90a), where the device code was built with that kernel, products are wgmma: three
 // warpgroups of 64 keys, which find the least scores of a tile of 128 centroids while the others'
@@ -20,12 +21,15 @@ namespace {
 
 constexpr int kWarps = 8;      // of a block, in all kernels but that for Hopper
 constexpr int kCentres = 128;  // of a tile
+constexpr int kRun = 64;       // keys of the list that a warp adds up
 
 struct Problem {
   const __nv_bfloat16* __restrict__ key;
   const __nv_bfloat16* __restrict__ cen;
   const float* __restrict__ norms;  // [heads][padded_clusters]: |c|^2, infinite beyond the last
   int* __restrict__ label;
+  int* __restrict__ cnt;    // starts at 0
+  int* __restrict__ place;  // [heads][length]: of a key among those of its centroid
   int heads, length, clusters;
   int padded_clusters;  // a multiple of kCentres
 };
@@ -95,8 +99,12 @@ struct Nearest {
         }
       }
       const int row = first + lane / 4 + half * 8;
-      if (lane % 4 == 0 && row < p.length)
-        p.label[static_cast<long long>(head) * p.length + row] = centres[half];
+      if (lane % 4 == 0 && row < p.length) {
+        const long long own = static_cast<long long>(head) * p.length + row;
+        p.label[own] = centres[half];
+        p.place[own] =
+            atomicAdd(p.cnt + static_cast<long long>(head) * p.clusters + centres[half], 1);
+      }
     }
   }
 };
@@ -424,15 +432,95 @@ __global__ void find_norms(const __nv_bfloat16* __restrict__ cen, float* __restr
   if (threadIdx.x % 32 == 0) norms[static_cast<long long>(head) * padded_clusters + c] = sum;
 }
 
-/// One warp a key.
-__global__ void add_up(const Problem p, float* __restrict__ sums, int* __restrict__ cnt, int dim) {
-  const int t = blockIdx.x * kWarps + threadIdx.x / 32, h = blockIdx.y, lane = threadIdx.x % 32;
+/// Where the keys of each centroid begin in the list of its head: in any order, as warps come.
+__global__ void reserve(const int* __restrict__ cnt, int* __restrict__ begin, int* ends,
+                        int clusters) {
+  const int c = blockIdx.x * blockDim.x + threadIdx.x, head = blockIdx.y, lane = threadIdx.x % 32;
+  const int own = head * clusters + c, count = c < clusters ? cnt[own] : 0;
+  int end = count;
+#pragma unroll
+  for (int distance = 1; distance < 32; distance *= 2) {
+    const int other = __shfl_up_sync(~0u, end, distance);
+    if (lane >= distance) end += other;
+  }
+  int before = lane == 31 ? atomicAdd(ends + head, end) : 0;
+  before = __shfl_sync(~0u, before, 31);
+  if (c < clusters) begin[own] = before + end - count;
+}
+
+__global__ void list_keys(const Problem p, const int* __restrict__ begin, int* __restrict__ list) {
+  const int t = blockIdx.x * blockDim.x + threadIdx.x, head = blockIdx.y;
   if (t >= p.length) return;
-  const long long own = static_cast<long long>(h) * p.length + t;
-  const long long cluster = static_cast<long long>(h) * p.clusters + p.label[own];
-  for (int d = lane; d < dim; d += 32)
-    atomicAdd(sums + cluster * dim + d, __bfloat162float(p.key[own * dim + d]));
-  if (lane == 0) atomicAdd(cnt + cluster, 1);
+  const long long keys = static_cast<long long>(head) * p.length;
+  list[keys + begin[head * p.clusters + p.label[keys + t]] + p.place[keys + t]] = t;
+}
+
+/// A lane's part of a row.
+template <int kDim>
+struct alignas(kDim / 16) Part {
+  __nv_bfloat162 pairs[kDim / 64];
+};
+
+/// A lane's part of the sum of keys of one centroid.
+template <int kDim>
+struct alignas(kDim / 8) Sum {
+  float values[kDim / 32] = {};
+
+  __device__ void add(const Part<kDim>& part) {
+#pragma unroll
+    for (int i = 0; i < kDim / 64; ++i) {
+      values[2 * i] += __low2float(part.pairs[i]);
+      values[2 * i + 1] += __high2float(part.pairs[i]);
+    }
+  }
+};
+
+template <int kDim>
+__global__ void add_up(const Problem p, const int* __restrict__ list, float* __restrict__ sums) {
+  constexpr int kAtOnce = 8;  // rows on their way
+  const int first = (blockIdx.x * kWarps + threadIdx.x / 32) * kRun;
+  if (first >= p.length) return;
+  const int lane = threadIdx.x % 32, own = lane * (kDim / 32), last = min(first + kRun, p.length);
+  const long long head = static_cast<long long>(blockIdx.y) * p.length;
+  const long long first_centre = static_cast<long long>(blockIdx.y) * p.clusters;
+  Sum<kDim> sum;
+  int centre = -1, count = 0;
+  const auto store = [&] {
+    if (centre < 0) return;
+    float* target = sums + (first_centre + centre) * kDim + own;
+    if (count == p.cnt[first_centre + centre]) {
+      *reinterpret_cast<Sum<kDim>*>(target) = sum;
+    } else {
+#pragma unroll
+      for (int i = 0; i < kDim / 32; ++i) atomicAdd(target + i, sum.values[i]);
+    }
+  };
+  for (int begin = first; begin < last; begin += 32) {
+    const bool inside = begin + lane < last;
+    const int key = inside ? list[head + begin + lane] : 0;
+    const int label = inside ? p.label[head + key] : -1;
+    for (int i = 0; i < 32; i += kAtOnce) {
+      Part<kDim> rows[kAtOnce];
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j) {
+        const int row = __shfl_sync(~0u, key, i + j);
+        rows[j] = *reinterpret_cast<const Part<kDim>*>(p.key + (head + row) * kDim + own);
+      }
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j) {
+        const int next = __shfl_sync(~0u, label, i + j);
+        if (next != centre) {
+          store();
+          sum = {};
+          count = 0;
+          centre = next;
+        }
+        sum.add(rows[j]);
+        ++count;
+      }
+    }
+  }
+  store();
 }
 
 /// In place: sums become means.
@@ -447,12 +535,21 @@ __global__ void divide(const __nv_bfloat16* __restrict__ cen, const int* __restr
   }
 }
 
+int blocks(int count, int of_a_block) { return (count + of_a_block - 1) / of_a_block; }
+
+/// `begin` has a place for each centroid, `ends` for each head (0 at first), `list` for each key.
 template <int kDim>
-void assign(const Problem& p, cudaStream_t stream) {
+void step(const Problem& p, int* begin, int* ends, int* list, float* newcen, cudaStream_t stream) {
+  constexpr int kThreads = 32 * kWarps;
   if (hopper::built<kDim>())
     hopper::launch<kDim>(p, stream);
   else
     portable::launch<kDim>(p, stream);
+  reserve<<<dim3(blocks(p.clusters, kThreads), p.heads), kThreads, 0, stream>>>(p.cnt, begin, ends,
+                                                                                p.clusters);
+  list_keys<<<dim3(blocks(p.length, kThreads), p.heads), kThreads, 0, stream>>>(p, begin, list);
+  add_up<kDim>
+      <<<dim3(blocks(p.length, kWarps * kRun), p.heads), kThreads, 0, stream>>>(p, list, newcen);
 }
 
 }  // namespace
@@ -461,20 +558,30 @@ extern "C" void solve(const __nv_bfloat16* key, const __nv_bfloat16* cen, int* l
                       float* newcen, int heads, int length, int dim, int clusters,
                       cudaStream_t stream) {
   constexpr int kThreads = 32 * kWarps;
-  const auto blocks = [](int warps) { return (warps + kWarps - 1) / kWarps; };
-  const int padded = (clusters + kCentres - 1) / kCentres * kCentres, centres = heads * clusters;
+  const int padded = blocks(clusters, kCentres) * kCentres;
+  const size_t keys = static_cast<size_t>(heads) * length;
+  const size_t centres = static_cast<size_t>(heads) * clusters;
   float* norms = nullptr;
+  int* scratch = nullptr;
   cudaMallocAsync(reinterpret_cast<void**>(&norms), sizeof(float) * heads * padded, stream);
-  cudaMemsetAsync(newcen, 0, sizeof(float) * centres * static_cast<size_t>(dim), stream);
+  cudaMallocAsync(reinterpret_cast<void**>(&scratch), sizeof(int) * (2 * keys + centres + heads),
+                  stream);
+  int* const place = scratch;
+  int* const list = place + keys;
+  int* const begin = list + keys;
+  int* const ends = begin + centres;
+  cudaMemsetAsync(newcen, 0, sizeof(float) * centres * dim, stream);
   cudaMemsetAsync(cnt, 0, sizeof(int) * centres, stream);
-  find_norms<<<dim3(blocks(padded), heads), kThreads, 0, stream>>>(cen, norms, clusters, padded,
-                                                                   dim);
-  const Problem p{key, cen, norms, label, heads, length, clusters, padded};
+  cudaMemsetAsync(ends, 0, sizeof(int) * heads, stream);
+  find_norms<<<dim3(blocks(padded, kWarps), heads), kThreads, 0, stream>>>(cen, norms, clusters,
+                                                                           padded, dim);
+  const Problem p{key, cen, norms, label, cnt, place, heads, length, clusters, padded};
   if (dim == 64)
-    assign<64>(p, stream);
+    step<64>(p, begin, ends, list, newcen, stream);
   else
-    assign<128>(p, stream);
-  add_up<<<dim3(blocks(length), heads), kThreads, 0, stream>>>(p, newcen, cnt, dim);
-  divide<<<blocks(centres), kThreads, 0, stream>>>(cen, cnt, newcen, dim, centres);
+    step<128>(p, begin, ends, list, newcen, stream);
+  divide<<<blocks(heads * clusters, kWarps), kThreads, 0, stream>>>(cen, cnt, newcen, dim,
+                                                                    heads * clusters);
+  cudaFreeAsync(scratch, stream);
   cudaFreeAsync(norms, stream);
 }

@@ -1,10 +1,12 @@
-// Specialist: for one second key k the task is the backward pass of an attention with keys
-// k1 * k2[k] and values v1 * v2[k]. A block has 64 first keys, 16 a warp, and walks over tiles of
-// 32 (token, head) pairs that share its head of keys; for each tile over the second keys that its
-// tokens see. Both left operands are made in registers from a shared tile and a row of k2 or v2;
-// scores and their gradients stay in registers and become left operands of the products with dout
-// and q, to whose results v2[k] or k2[k] is applied once. Sums stay in registers. Tiles are dealt
-// out to as many blocks as fill the machine, whose sums meet in f32 atomics. Bound by tensor cores.
+// Specialist: a (token, head) pair meets second keys at the distances 0 to window2 - 1. At one
+// distance the task is the backward pass of an attention with queries q[i] * k2[i - distance] and
+// gradients dout[i] * v2[i - distance], so that no row meets a second key that it does not see. A
+// block has 64 first keys, 16 a warp, and walks over tiles of 32 pairs that share its head of keys;
+// for each distance their products are written to shared memory, where
+// they are right operands twice. Scores and their gradients stay in registers and become left
+// operands of the second products, which are added to the sums at once. Tiles are dealt out to as
+// many blocks as fill the machine, whose sums meet in f32 atomics. Bound by reads from shared
+// memory: for 16 first keys a warp reads both tiles twice.
 #include <cuda_bf16.h>
 
 namespace {
@@ -51,13 +53,6 @@ __device__ unsigned multiply_pairs(unsigned a, unsigned b) {
                                          *reinterpret_cast<const __nv_bfloat162*>(&b));
   return *reinterpret_cast<const unsigned*>(&product);
 }
-__device__ float2 widened_pair(unsigned pair) {
-  return __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(&pair));
-}
-__device__ unsigned load_pair(const __nv_bfloat16* from) {
-  return __ldg(reinterpret_cast<const unsigned*>(from));
-}
-
 struct Problem {
   const __nv_bfloat16* __restrict__ q;
   const __nv_bfloat16* __restrict__ dout;
@@ -115,13 +110,49 @@ struct Tiles {
       copy_async(v1 + offset_bytes(row, chunk), rows.p.v1 + at, inside);
     }
   }
-  __device__ void fill_rows(const Rows& rows, int first) const {
-    for (int index = threadIdx.x; index < kRows * kChunks; index += kThreads) {
-      const int row = index / kChunks, chunk = index % kChunks;
-      const bool inside = first + row < rows.count;
-      const long long at = inside ? rows.of_query(first + row, kDim) + chunk * 8 : 0;
-      copy_async(q + offset_bytes(row, chunk), rows.p.q + at, inside);
-      copy_async(dout + offset_bytes(row, chunk), rows.p.dout + at, inside);
+};
+
+/// A thread's share of a tile's rows, and of their products with second keys and values.
+template <int kDim>
+struct Products {
+  static constexpr int kChunks = kDim / 8;
+  static constexpr int kOwn = (kRows * kChunks + kThreads - 1) / kThreads;
+
+  long long from[kOwn];  // elements of q and dout
+  int tokens[kOwn];      // -1: no such row
+
+  static __device__ uint4 load_eight(const __nv_bfloat16* from) {
+    return __ldg(reinterpret_cast<const uint4*>(from));
+  }
+  static __device__ void store_products(unsigned target, uint4 a, uint4 b) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(target),
+                 "r"(multiply_pairs(a.x, b.x)), "r"(multiply_pairs(a.y, b.y)),
+                 "r"(multiply_pairs(a.z, b.z)), "r"(multiply_pairs(a.w, b.w))
+                 : "memory");
+  }
+  __device__ Products(const Rows& rows, int first) {
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      const int index = threadIdx.x + i * kThreads, row = first + index / kChunks;
+      const bool inside = index < kRows * kChunks && row < rows.count;
+      from[i] = inside ? rows.of_query(row, kDim) + index % kChunks * 8 : 0;
+      tokens[i] = inside ? rows.token(row) : -1;
+    }
+  }
+  /// Zeros where a row has no second key at this distance.
+  __device__ void write(const Rows& rows, const Tiles<kDim>& tiles, int distance) const {
+    const uint4 zeros = make_uint4(0, 0, 0, 0);
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      const int index = threadIdx.x + i * kThreads;
+      if (index >= kRows * kChunks) continue;
+      const int row = index / kChunks, chunk = index % kChunks, key = tokens[i] - distance;
+      const long long at = key >= 0 ? rows.of_key(key, kDim) + chunk * 8 : 0;
+      const unsigned offset = tiles.offset_bytes(row, chunk);
+      store_products(tiles.q + offset, load_eight(rows.p.q + from[i]),
+                     key >= 0 ? load_eight(rows.p.k2 + at) : zeros);
+      store_products(tiles.dout + offset, load_eight(rows.p.dout + from[i]),
+                     key >= 0 ? load_eight(rows.p.v2 + at) : zeros);
     }
   }
 };
@@ -150,32 +181,29 @@ template <int kDim>
 struct Gradients {
   float of_keys[kDim / 8][4] = {}, of_values[kDim / 8][4] = {};
 
-  /// products += (shared rows of this warp * second) times the tile's rows.
+  /// products += shared rows of this warp times the tile's rows.
   static __device__ void multiply(float (&products)[kRows / 8][4], unsigned first_rows,
-                                  const __nv_bfloat16* second, unsigned tile) {
+                                  unsigned tile) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
 #pragma unroll
     for (int i = 0; i < kDim / 16; ++i) {
       unsigned a[4];
       load_matrices(
           a, first_rows + Tiles<kDim>::offset_bytes(warp * 16 + lane % 16, i * 2 + lane / 16));
-      const unsigned low = load_pair(second + i * 16), high = load_pair(second + i * 16 + 8);
-      const unsigned left[4] = {multiply_pairs(a[0], low), multiply_pairs(a[1], low),
-                                multiply_pairs(a[2], high), multiply_pairs(a[3], high)};
 #pragma unroll
       for (int n = 0; n < kRows / 16; ++n) {
         unsigned b[4];
         load_matrices(b, tile + Tiles<kDim>::offset_bytes(n * 16 + lane / 16 * 8 + lane % 8,
                                                           i * 2 + lane / 8 % 2));
-        multiply_add(products[2 * n], left, b[0], b[1]);
-        multiply_add(products[2 * n + 1], left, b[2], b[3]);
+        multiply_add(products[2 * n], a, b[0], b[1]);
+        multiply_add(products[2 * n + 1], a, b[2], b[3]);
       }
     }
   }
 
-  /// sums += (left times the tile's rows) * second.
+  /// sums += left times the tile's rows.
   static __device__ void accumulate(float (&sums)[kDim / 8][4], const float (&left)[kRows / 8][4],
-                                    const __nv_bfloat16* second, unsigned tile) {
+                                    unsigned tile) {
     const int lane = threadIdx.x % 32;
     unsigned a[kRows / 16][4];
 #pragma unroll
@@ -185,48 +213,37 @@ struct Gradients {
         a[n / 2][n % 2 * 2 + half] = rounded_pair(left[n][2 * half], left[n][2 * half + 1]);
 #pragma unroll
     for (int d = 0; d < kDim / 16; ++d) {
-      float products[2][4] = {};
 #pragma unroll
       for (int n = 0; n < kRows / 16; ++n) {
         unsigned b[4];
         load_matrices_transposed(
             b, tile + Tiles<kDim>::offset_bytes(n * 16 + lane % 16, d * 2 + lane / 16));
-        multiply_add(products[0], a[n], b[0], b[1]);
-        multiply_add(products[1], a[n], b[2], b[3]);
-      }
-#pragma unroll
-      for (int side = 0; side < 2; ++side) {
-        const float2 factor = widened_pair(load_pair(second + d * 16 + side * 8));
-#pragma unroll
-        for (int e = 0; e < 4; ++e)
-          sums[2 * d + side][e] += products[side][e] * (e % 2 == 0 ? factor.x : factor.y);
+        multiply_add(sums[2 * d], a[n], b[0], b[1]);
+        multiply_add(sums[2 * d + 1], a[n], b[2], b[3]);
       }
     }
   }
 
-  /// A tile's rows with second key k.
+  /// A tile's rows with their second keys at a distance.
   __device__ void add(const Rows& rows, const Tiles<kDim>& tiles, const Columns& columns,
-                      int first_key, int k) {
+                      int first_key, int distance) {
     const Problem& p = rows.p;
     const int lane = threadIdx.x % 32;
-    const __nv_bfloat16* k2 = p.k2 + rows.of_key(k, kDim) + lane % 4 * 2;
-    const __nv_bfloat16* v2 = p.v2 + rows.of_key(k, kDim) + lane % 4 * 2;
     const float scale = kLog2e * rsqrtf(static_cast<float>(kDim));
     float weights[kRows / 8][4] = {}, of_scores[kRows / 8][4] = {};
-    multiply(weights, tiles.k1, k2, tiles.q);
-    multiply(of_scores, tiles.v1, v2, tiles.dout);
+    multiply(weights, tiles.k1, tiles.q);
+    multiply(of_scores, tiles.v1, tiles.dout);
 #pragma unroll
     for (int n = 0; n < kRows / 8; ++n)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int token = columns.tokens[n][e % 2], key = first_key + lane / 4 + e / 2 * 8;
-        const bool seen =
-            key <= token && key > token - p.window1 && k <= token && k > token - p.window2;
+        const bool seen = key <= token && key > token - p.window1 && distance <= token;
         weights[n][e] = seen ? exp2f(weights[n][e] * scale - columns.lse[n][e % 2]) : 0.0f;
         of_scores[n][e] = weights[n][e] * (of_scores[n][e] - columns.delta[n][e % 2]);
       }
-    accumulate(of_values, weights, v2, tiles.dout);
-    accumulate(of_keys, of_scores, k2, tiles.q);
+    accumulate(of_values, weights, tiles.dout);
+    accumulate(of_keys, of_scores, tiles.q);
   }
 
   static __device__ void store(const Rows& rows, float* to, const float (&sums)[kDim / 8][4],
@@ -255,18 +272,19 @@ __global__ void __launch_bounds__(kThreads) accumulate(const Problem p) {
   const int end = min(p.length, block_key + kKeys + p.window1 - 1) * rows.group;
   Gradients<kDim> gradients;
   tiles.fill_keys(rows, block_key);
+  wait_for_copies();
   for (int first = begin + split * kRows; first < end; first += p.splits * kRows) {
-    tiles.fill_rows(rows, first);
-    wait_for_copies();
-    __syncthreads();
+    const Products<kDim> products(rows, first);
+    const Columns columns(rows, first);
     const int first_token = rows.token(first);
     const int last_token = rows.token(min(first + kRows, rows.count) - 1);
-    if (own <= last_token && own + 16 > first_token - p.window1 + 1) {
-      const Columns columns(rows, first);
-      for (int k = max(0, first_token - p.window2 + 1); k <= last_token; ++k)
-        gradients.add(rows, tiles, columns, own, k);
+    const bool seen = own <= last_token && own + 16 > first_token - p.window1 + 1;
+    for (int distance = 0; distance < min(p.window2, last_token + 1); ++distance) {
+      products.write(rows, tiles, distance);
+      __syncthreads();
+      if (seen) gradients.add(rows, tiles, columns, own, distance);
+      __syncthreads();  // the tile may be written again
     }
-    __syncthreads();  // the tile may be filled again
   }
   gradients.store(rows, p.dk1, gradients.of_keys, own, rsqrtf(static_cast<float>(kDim)));
   gradients.store(rows, p.dv1, gradients.of_values, own, 1);

@@ -1,8 +1,12 @@
 // Specialist: two products on tensor cores. The first has queries as rows and streams centroids,
 // with a running maximum and denominator for each query; the second has centroids as rows and
 // streams queries, so that each block owns its clusters and sums their weights in registers. Rows
-// stay in registers, tiles of 64 arrive by cp.async, one ahead. Centroids of few queries are cut
-// into shares, whose denominators a small kernel joins. Bound by tensor cores.
+// stay in registers, 32 a warp, since each fragment of the others that is read from shared memory
+// then serves two products; tiles of 64 arrive by cp.async, one ahead. What a column adds to its
+// scores, the logarithm of a size or of a denominator, comes with the tile and is -inf where there
+// is no column, so that scores need no other test. Threads keep maxima of their own columns, joined
+// once at the end. Centroids of few queries are cut into shares, whose denominators a small kernel
+// joins. Bound by tensor cores, then by exponentials.
 //
 // A single query reads the centroids once, a group of lanes a centroid, 16 bytes a lane: scores
 // wait in `avg` for the denominator. Decisions become a table of bits, which stays in the first
@@ -12,14 +16,15 @@
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kRows = 64;    // of a block, 16 a warp
+constexpr int kStrips = 2;  // of 16 rows, a warp
+constexpr int kRows = kStrips * 16 * kThreads / 32;
 constexpr int kOthers = 64;  // rows of a streamed tile
+constexpr int kPart = 32;    // of these, at once
+constexpr float kLow = -1e30f;
 constexpr float kLog2e = 1.4426950408889634f;
 
-__device__ void copy_async(unsigned target, const void* source, bool inside) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(source),
-               "r"(inside ? 16 : 0)
-               : "memory");
+__device__ void copy_async(unsigned target, const void* source) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(target), "l"(source) : "memory");
 }
 __device__ void commit_copies() { asm volatile("cp.async.commit_group;"); }
 template <int kPending>
@@ -52,78 +57,113 @@ struct Problem {
   float* lse;       // [heads][queries]: logarithm of the denominator, base 2
 };
 
+__device__ float power_of_2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// Row lane / 4 + 8 (e / 2) of a strip, column 8 n + 2 (lane % 4) + e % 2, is [strip][n][e].
+using Products = float[kStrips][kPart / 8][4];
+
 template <int kDim>
 struct Product {
   static constexpr int kChunks = kDim / 8;
   static constexpr int kBytes = kOthers * kDim * 2;
 
-  unsigned rows[kDim / 16][4];
+  unsigned rows[kStrips][kDim / 16][4];
 
   static __device__ unsigned offset_bytes(int row, int chunk) {
     return static_cast<unsigned>(row * kChunks + (chunk ^ (row % 8))) * 16;
   }
+  /// Rows beyond the last one are the last one again.
   static __device__ void fill(unsigned base, const __nv_bfloat16* source, int first, int count) {
+    constexpr int kAtOnce = kThreads / kChunks;
+    const int row = threadIdx.x / kChunks, chunk = threadIdx.x % kChunks;
 #pragma unroll
-    for (int i = 0; i < kOthers * kChunks / kThreads; ++i) {
-      const int index = threadIdx.x + i * kThreads, row = index / kChunks, chunk = index % kChunks;
-      const bool inside = first + row < count;
-      const long long at = inside ? static_cast<long long>(first + row) * kDim + chunk * 8 : 0;
-      copy_async(base + offset_bytes(row, chunk), source + at, inside);
-    }
+    for (int i = 0; i < kOthers; i += kAtOnce)
+      copy_async(
+          base + offset_bytes(row + i, chunk),
+          source + static_cast<long long>(min(first + row + i, count - 1)) * kDim + chunk * 8);
   }
   __device__ void load_rows(const __nv_bfloat16* source, int first, int count) {
     const int lane = threadIdx.x % 32;
 #pragma unroll
-    for (int i = 0; i < kDim / 16; ++i)
+    for (int strip = 0; strip < kStrips; ++strip)
 #pragma unroll
-      for (int part = 0; part < 4; ++part) {
-        const int row = first + lane / 4 + part % 2 * 8;
-        const int column = i * 16 + lane % 4 * 2 + part / 2 * 8;
-        rows[i][part] = row < count ? *reinterpret_cast<const unsigned*>(
-                                          source + static_cast<long long>(row) * kDim + column)
-                                    : 0;
-      }
+      for (int i = 0; i < kDim / 16; ++i)
+#pragma unroll
+        for (int part = 0; part < 4; ++part) {
+          const int row = first + strip * 16 + lane / 4 + part % 2 * 8;
+          const int column = i * 16 + lane % 4 * 2 + part / 2 * 8;
+          rows[strip][i][part] = row < count
+                                     ? *reinterpret_cast<const unsigned*>(
+                                           source + static_cast<long long>(row) * kDim + column)
+                                     : 0;
+        }
   }
-  /// Scores, in exponents of 2, of this warp's rows with a tile.
-  __device__ void multiply(float (&scores)[kOthers / 8][4], unsigned tile) const {
+  /// Of this warp's rows with kPart columns of a tile.
+  __device__ void multiply(Products& products, unsigned tile, int first) const {
     const int lane = threadIdx.x % 32;
-    const float scale = kLog2e * rsqrtf(static_cast<float>(kDim));
 #pragma unroll
     for (int i = 0; i < kDim / 16; ++i)
 #pragma unroll
-      for (int n = 0; n < kOthers / 16; ++n) {
+      for (int n = 0; n < kPart / 16; ++n) {
         unsigned b[4];
-        load_matrices(b,
-                      tile + offset_bytes(n * 16 + lane / 16 * 8 + lane % 8, i * 2 + lane / 8 % 2));
-        multiply_add(scores[2 * n], rows[i], b[0], b[1]);
-        multiply_add(scores[2 * n + 1], rows[i], b[2], b[3]);
+        load_matrices(b, tile + offset_bytes(first + n * 16 + lane / 16 * 8 + lane % 8,
+                                             i * 2 + lane / 8 % 2));
+#pragma unroll
+        for (int strip = 0; strip < kStrips; ++strip) {
+          multiply_add(products[strip][2 * n], rows[strip][i], b[0], b[1]);
+          multiply_add(products[strip][2 * n + 1], rows[strip][i], b[2], b[3]);
+        }
       }
-#pragma unroll
-    for (auto& of_tile : scores)
-#pragma unroll
-      for (float& score : of_tile) score *= scale;
   }
 };
 
-/// Calls use(scores, first) for tiles begin ... end - 1 of `others`, while the next one arrives.
-template <int kDim, typename Use>
+/// Calls use(scores) for tiles begin ... end - 1 of `others`, part by part, while the next tile
+/// arrives. Scores are in exponents of 2, with value(column) added.
+template <int kDim, typename Value, typename Use>
 __device__ void stream_tiles(const Product<kDim>& product, const __nv_bfloat16* others, int count,
-                             int begin, int end, Use use) {
+                             int begin, int end, Value value, Use use) {
   __shared__ __align__(128) unsigned char shared[2 * Product<kDim>::kBytes];
+  __shared__ __align__(8) float values[2][kOthers];
   const unsigned base = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  const int lane = threadIdx.x % 32;
+  const float scale = kLog2e * rsqrtf(static_cast<float>(kDim));
+  const auto value_of_tile = [&](int tile) {
+    const int column = tile * kOthers + static_cast<int>(threadIdx.x);
+    return threadIdx.x < kOthers && column < count ? value(column) : -INFINITY;
+  };
   if (begin < end) Product<kDim>::fill(base, others, begin * kOthers, count);
   commit_copies();
+  float next = value_of_tile(begin);
   for (int tile = begin; tile < end; ++tile) {
     const int stage = (tile - begin) % 2;
     if (tile + 1 < end)
       Product<kDim>::fill(base + (1 - stage) * Product<kDim>::kBytes, others, (tile + 1) * kOthers,
                           count);
     commit_copies();
+    if (threadIdx.x < kOthers) values[stage][threadIdx.x] = next;
+    next = value_of_tile(tile + 1);
     wait_for_copies<1>();
     __syncthreads();
-    float scores[kOthers / 8][4] = {};
-    product.multiply(scores, base + stage * Product<kDim>::kBytes);
-    use(scores, tile * kOthers);
+#pragma unroll 1  // products of one part at a time, or registers run out
+    for (int first = 0; first < kOthers; first += kPart) {
+      Products scores = {};
+      product.multiply(scores, base + stage * Product<kDim>::kBytes, first);
+#pragma unroll
+      for (int n = 0; n < kPart / 8; ++n) {
+        const float2 of_columns =
+            *reinterpret_cast<const float2*>(&values[stage][first + n * 8 + lane % 4 * 2]);
+#pragma unroll
+        for (auto& of_strip : scores)
+#pragma unroll
+          for (int e = 0; e < 4; ++e)
+            of_strip[n][e] = fmaf(of_strip[n][e], scale, e % 2 == 0 ? of_columns.x : of_columns.y);
+      }
+      use(scores);
+    }
     __syncthreads();  // the stage may be filled again
   }
 }
@@ -134,54 +174,55 @@ __device__ float sum_of_four(float value) {
 }
 
 template <int kDim>
-__global__ void __launch_bounds__(kThreads) measure(const Problem p) {
+__global__ void __launch_bounds__(kThreads, 3) measure(const Problem p) {
   const int split = blockIdx.y, head = blockIdx.z, lane = threadIdx.x % 32;
-  const int own = blockIdx.x * kRows + threadIdx.x / 32 * 16;
+  const int own = blockIdx.x * kRows + threadIdx.x / 32 * (kStrips * 16);
   const int tiles = (p.clusters + kOthers - 1) / kOthers;
   const int* sizes = p.sizes + static_cast<long long>(head) * p.clusters;
   Product<kDim> product;
   product.load_rows(p.q + static_cast<long long>(head) * p.queries * kDim, own, p.queries);
-  float largest[2] = {-INFINITY, -INFINITY}, sums[2] = {0, 0};
-  const auto add = [&](float(&scores)[kOthers / 8][4], int first) {
-    float weights[kOthers / 8][2];
+  float largest[kStrips][2], sums[kStrips][2];
 #pragma unroll
-    for (int n = 0; n < kOthers / 8; ++n)
+  for (int i = 0; i < kStrips * 2; ++i) {
+    largest[i / 2][i % 2] = kLow;
+    sums[i / 2][i % 2] = 0;
+  }
+  const auto add = [&](const Products& scores) {
 #pragma unroll
-      for (int side = 0; side < 2; ++side) {
-        const int cluster = first + n * 8 + lane % 4 * 2 + side;
-        weights[n][side] = cluster < p.clusters ? static_cast<float>(__ldg(sizes + cluster)) : 0.0f;
-        if (cluster < p.clusters) continue;
-        scores[n][side] = -INFINITY;
-        scores[n][2 + side] = -INFINITY;
+    for (int strip = 0; strip < kStrips; ++strip)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        float now = largest[strip][half];
+#pragma unroll
+        for (const auto& of_tile : scores[strip])
+          now = fmaxf(now, fmaxf(of_tile[2 * half], of_tile[2 * half + 1]));
+        if (now > largest[strip][half]) {
+          sums[strip][half] *= power_of_2(largest[strip][half] - now);
+          largest[strip][half] = now;
+        }
+#pragma unroll
+        for (const auto& of_tile : scores[strip])
+          sums[strip][half] +=
+              power_of_2(of_tile[2 * half] - now) + power_of_2(of_tile[2 * half + 1] - now);
       }
+  };
+  stream_tiles<kDim>(
+      product, p.centroids + static_cast<long long>(head) * p.clusters * kDim, p.clusters,
+      min(split * p.tiles_of_split, tiles), min((split + 1) * p.tiles_of_split, tiles),
+      [sizes](int cluster) { return log2f(static_cast<float>(__ldg(sizes + cluster))); }, add);
+#pragma unroll
+  for (int strip = 0; strip < kStrips; ++strip)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      float now = largest[half];
-#pragma unroll
-      for (int n = 0; n < kOthers / 8; ++n)
-        now = fmaxf(now, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
-      now = fmaxf(now, __shfl_xor_sync(~0u, now, 1));
-      now = fmaxf(now, __shfl_xor_sync(~0u, now, 2));
-      sums[half] *= exp2f(largest[half] - now);
-      largest[half] = now;
-#pragma unroll
-      for (int n = 0; n < kOthers / 8; ++n)
-#pragma unroll
-        for (int side = 0; side < 2; ++side)
-          sums[half] += weights[n][side] * exp2f(scores[n][2 * half + side] - now);
+      const float own_largest = largest[strip][half];
+      float of_row = fmaxf(own_largest, __shfl_xor_sync(~0u, own_largest, 1));
+      of_row = fmaxf(of_row, __shfl_xor_sync(~0u, of_row, 2));
+      const float sum = sum_of_four(sums[strip][half] * power_of_2(own_largest - of_row));
+      const int query = own + strip * 16 + lane / 4 + half * 8;
+      if (lane % 4 == 0 && query < p.queries)
+        p.moments[(static_cast<long long>(head) * p.splits + split) * p.queries + query] =
+            make_float2(of_row, sum);
     }
-  };
-  stream_tiles<kDim>(product, p.centroids + static_cast<long long>(head) * p.clusters * kDim,
-                     p.clusters, min(split * p.tiles_of_split, tiles),
-                     min((split + 1) * p.tiles_of_split, tiles), add);
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const float sum = sum_of_four(sums[half]);
-    const int query = own + lane / 4 + half * 8;
-    if (lane % 4 == 0 && query < p.queries)
-      p.moments[(static_cast<long long>(head) * p.splits + split) * p.queries + query] =
-          make_float2(largest[half], sum);
-  }
 }
 
 /// One thread a query.
@@ -200,36 +241,35 @@ __global__ void join(const Problem p) {
 }
 
 template <int kDim>
-__global__ void __launch_bounds__(kThreads) average(const Problem p) {
+__global__ void __launch_bounds__(kThreads, 3) average(const Problem p) {
   const int head = blockIdx.y, lane = threadIdx.x % 32;
-  const int own = blockIdx.x * kRows + threadIdx.x / 32 * 16;
+  const int own = blockIdx.x * kRows + threadIdx.x / 32 * (kStrips * 16);
   const float* lse = p.lse + static_cast<long long>(head) * p.queries;
   Product<kDim> product;
   product.load_rows(p.centroids + static_cast<long long>(head) * p.clusters * kDim, own,
                     p.clusters);
-  float sums[2] = {0, 0};
-  const auto add = [&](const float(&scores)[kOthers / 8][4], int first) {
+  float sums[kStrips][2] = {};
+  const auto add = [&](const Products& scores) {
 #pragma unroll
-    for (int n = 0; n < kOthers / 8; ++n)
+    for (int strip = 0; strip < kStrips; ++strip)
 #pragma unroll
-      for (int side = 0; side < 2; ++side) {
-        const int query = first + n * 8 + lane % 4 * 2 + side;
-        if (query >= p.queries) continue;
-        const float base = __ldg(lse + query);
-        sums[0] += exp2f(scores[n][side] - base);
-        sums[1] += exp2f(scores[n][2 + side] - base);
-      }
+      for (const auto& of_tile : scores[strip])
+#pragma unroll
+        for (int e = 0; e < 4; ++e) sums[strip][e / 2] += power_of_2(of_tile[e]);
   };
-  stream_tiles<kDim>(product, p.q + static_cast<long long>(head) * p.queries * kDim, p.queries, 0,
-                     (p.queries + kOthers - 1) / kOthers, add);
+  stream_tiles<kDim>(
+      product, p.q + static_cast<long long>(head) * p.queries * kDim, p.queries, 0,
+      (p.queries + kOthers - 1) / kOthers, [lse](int query) { return -__ldg(lse + query); }, add);
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const float sum = sum_of_four(sums[half]);
-    const int cluster = own + lane / 4 + half * 8;
-    if (lane % 4 == 0 && cluster < p.clusters)
-      p.avg[static_cast<long long>(head) * p.clusters + cluster] =
-          sum / static_cast<float>(p.queries);
-  }
+  for (int strip = 0; strip < kStrips; ++strip)
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float sum = sum_of_four(sums[strip][half]);
+      const int cluster = own + strip * 16 + lane / 4 + half * 8;
+      if (lane % 4 == 0 && cluster < p.clusters)
+        p.avg[static_cast<long long>(head) * p.clusters + cluster] =
+            sum / static_cast<float>(p.queries);
+    }
 }
 
 __device__ void add_product(float& sum, unsigned a, unsigned b) {

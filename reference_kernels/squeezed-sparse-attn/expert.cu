@@ -1,8 +1,14 @@
-// Specialist: a block has 64 queries of a head, 16 a warp, and a share of the head's list; rows of
-// keys and values are gathered by cp.async, 16 bytes a thread, one tile of 64 ahead. Scores stay in
-// registers and become the left operand of the second product of mma.sync. Lists are cut into as
-// many shares as fill the machine, so that long ones do not hold it up; a second kernel merges the
-// shares with the partial result that was given.
+// Specialist: a block has queries of a head and a share of the head's list; rows of keys and values
+// are gathered by cp.async, 16 bytes a thread, one tile of 64 ahead, their numbers two tiles ahead.
+// Scores stay in registers and become the left operand of the second product of mma.sync. Lists are
+// cut into as many shares as fill the machine, so that long ones do not hold it up; a second kernel
+// merges the shares with the partial result that was given.
+//
+// Few queries are bound by memory. Many are bound by what a multiprocessor reads, from the second
+// cache and from shared memory: then a block has 128 queries, 32 a warp, so that every gathered row
+// and every fragment serves twice as many, and fragments of the queries are read anew, since the
+// sums take the registers. Sums are rescaled only when a maximum has grown by more than 8 powers of
+// 2, which they bear.
 #include <cuda_bf16.h>
 
 namespace {
@@ -10,8 +16,8 @@ namespace {
 using Element = __nv_bfloat16;
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
-constexpr int kQueries = 16 * kWarps;
-constexpr int kTokens = 64;  // keys of a tile
+constexpr int kTokens = 64;          // keys of a tile
+constexpr float kMostGrowth = 8.0f;  // of weights, in powers of 2
 constexpr float kLog2e = 1.4426950408889634f;
 
 __device__ void copy_async(unsigned target, const void* source, bool inside) {
@@ -47,6 +53,11 @@ __device__ unsigned rounded_pair(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
   return *reinterpret_cast<const unsigned*>(&pair);
 }
+__device__ float power_of_2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 __device__ float base_of(float maximum) { return maximum == -INFINITY ? 0.0f : maximum; }
 
 struct Problem {
@@ -68,184 +79,237 @@ struct Problem {
 /// The keys of a head's list.
 struct Keys {
   const Problem& p;
-  int head, own_count;
+  int head, count;
   const int* list;
 
-  __device__ Keys(const Problem& problem, int of_head, int)
+  __device__ Keys(const Problem& problem, int of_head)
       : p(problem),
         head(of_head),
-        own_count(problem.klen[of_head]),
+        count(problem.klen[of_head]),
         list(problem.kidx + static_cast<long long>(of_head) * problem.most) {}
-  __device__ int queries() const { return p.own_queries; }
-  __device__ int count() const { return own_count; }
   __device__ const Element* query(int i) const {
     return p.q + (static_cast<long long>(head) * p.own_queries + i) * p.dim;
   }
-  __device__ const Element* keys_of(int) const { return p.k; }
-  __device__ const Element* values_of(int) const { return p.v; }
-  /// First element of a key and value, -1 where there is none.
-  __device__ long long row(int j) const {
-    if (j >= own_count) return -1;
-    return (static_cast<long long>(head) * p.length + __ldg(list + j)) * p.dim;
-  }
-  __device__ bool masked(int, int j) const { return j + kTokens > own_count; }
-  __device__ bool allowed(int, int j) const { return j < own_count; }
 };
 
 template <int kDim>
 struct Tile {
-  static constexpr int kChunks = kDim / 8;
+  static constexpr int kChunks = kDim / 8, kAtOnce = kThreads / kChunks;
+  static constexpr int kLoads = kTokens / kAtOnce;
   static constexpr int kBytes = kTokens * kDim * 2;
+
+  int listed[kLoads];  // numbers of this thread's rows of the next tile, -1 where there is none
 
   static __device__ unsigned offset_bytes(int row, int chunk) {
     return static_cast<unsigned>(row * kChunks + (chunk ^ (row % 8))) * 16;
   }
-  /// Keys and values of a tile, zeros where there is no key.
-  static __device__ void fill(unsigned base, const Keys& keys, int first) {
+  __device__ void look_up(const Keys& keys, int first) {
 #pragma unroll
-    for (int i = 0; i < kTokens * kChunks / kThreads; ++i) {
-      const int index = threadIdx.x + i * kThreads, row = index / kChunks, chunk = index % kChunks;
-      const long long at = keys.row(first + row);
-      const Element* key = at < 0 ? keys.p.q : keys.keys_of(first + row) + at + chunk * 8;
-      const Element* value = at < 0 ? keys.p.q : keys.values_of(first + row) + at + chunk * 8;
-      copy_async(base + offset_bytes(row, chunk), key, at >= 0);
-      copy_async(base + kBytes + offset_bytes(row, chunk), value, at >= 0);
+    for (int i = 0; i < kLoads; ++i) {
+      const int j = first + static_cast<int>(threadIdx.x) / kChunks + i * kAtOnce;
+      listed[i] = j < keys.count ? __ldg(keys.list + j) : -1;
+    }
+  }
+  /// Keys and values of the tile that was looked up, zeros where there is no key.
+  __device__ void fill(unsigned base, const Keys& keys) const {
+    const int row = threadIdx.x / kChunks, chunk = threadIdx.x % kChunks;
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) {
+      const long long of_key =
+          static_cast<long long>(keys.head) * keys.p.length + max(listed[i], 0);
+      const long long at = of_key * kDim + chunk * 8;
+      const unsigned target = base + offset_bytes(row + i * kAtOnce, chunk);
+      copy_async(target, keys.p.k + at, listed[i] >= 0);
+      copy_async(target + kBytes, keys.p.v + at, listed[i] >= 0);
     }
   }
 };
 
-/// Rows lane / 4 and lane / 4 + 8 of a warp's 16 queries.
-template <int kDim>
+/// Rows lane / 4 and lane / 4 + 8 of each strip of 16 queries of a warp. The queries of a single
+/// strip stay in registers, those of several in shared memory.
+template <int kDim, int kStrips>
 struct Rows {
-  unsigned queries[kDim / 16][4];
-  float sums[kDim / 8][4] = {};
-  float largest[2] = {-INFINITY, -INFINITY}, weights[2] = {0, 0};
+  static constexpr bool kInRegisters = kStrips == 1;
+  static constexpr int kQueries = 16 * kStrips * kWarps;  // of the block
+  static constexpr int kQueryBytes = kInRegisters ? 0 : kQueries * kDim * 2;
 
-  __device__ void load_queries(const Keys& keys, int first) {
-    const int lane = threadIdx.x % 32;
+  unsigned queries[kInRegisters ? kDim / 16 : 1][4];
+  unsigned query_tile;
+  float sums[kStrips][kDim / 8][4] = {};
+  float largest[kStrips][2], weights[kStrips][2] = {};
+
+  __device__ void load_queries(const Keys& keys, int first, unsigned target) {
+    const int lane = threadIdx.x % 32, count = keys.p.own_queries;
+    query_tile = target;
 #pragma unroll
-    for (int i = 0; i < kDim / 16; ++i)
+    for (int i = 0; i < 2 * kStrips; ++i) largest[i / 2][i % 2] = -INFINITY;
+    if constexpr (kInRegisters) {
 #pragma unroll
-      for (int part = 0; part < 4; ++part) {
-        const int row = first + lane / 4 + part % 2 * 8;
-        const int column = i * 16 + lane % 4 * 2 + part / 2 * 8;
-        queries[i][part] =
-            row < keys.queries() ? *reinterpret_cast<const unsigned*>(keys.query(row) + column) : 0;
+      for (int i = 0; i < kDim / 16; ++i)
+#pragma unroll
+        for (int part = 0; part < 4; ++part) {
+          const int row = first + threadIdx.x / 32 * 16 + lane / 4 + part % 2 * 8;
+          const int column = i * 16 + lane % 4 * 2 + part / 2 * 8;
+          queries[i][part] =
+              row < count ? *reinterpret_cast<const unsigned*>(keys.query(row) + column) : 0;
+        }
+    } else {
+      for (int i = threadIdx.x; i < kQueries * kDim / 8; i += kThreads) {
+        const int row = i / (kDim / 8), chunk = i % (kDim / 8);
+        const bool inside = first + row < count;
+        copy_async(target + Tile<kDim>::offset_bytes(row, chunk),
+                   keys.query(inside ? first + row : 0) + chunk * 8, inside);
       }
+    }
   }
 
-  __device__ void add(const Keys& keys, unsigned tile, int first_query, int first_key) {
+  __device__ void add(unsigned tile, int keys_left) {
     const int lane = threadIdx.x % 32;
-    float scores[kTokens / 8][4] = {};
+    float scores[kStrips][kTokens / 8][4] = {};
 #pragma unroll
-    for (int i = 0; i < kDim / 16; ++i)
+    for (int i = 0; i < kDim / 16; ++i) {
+      unsigned a[kStrips][4];
+#pragma unroll
+      for (int strip = 0; strip < kStrips; ++strip) {
+        if constexpr (kInRegisters) {
+#pragma unroll
+          for (int part = 0; part < 4; ++part) a[strip][part] = queries[i][part];
+        } else {
+          const int row = (threadIdx.x / 32 * kStrips + strip) * 16 + lane % 16;
+          load_matrices(a[strip], query_tile + Tile<kDim>::offset_bytes(row, i * 2 + lane / 16));
+        }
+      }
 #pragma unroll
       for (int n = 0; n < kTokens / 16; ++n) {
         unsigned b[4];
         load_matrices(b, tile + Tile<kDim>::offset_bytes(n * 16 + lane / 16 * 8 + lane % 8,
                                                          i * 2 + lane / 8 % 2));
-        multiply_add(scores[2 * n], queries[i], b[0], b[1]);
-        multiply_add(scores[2 * n + 1], queries[i], b[2], b[3]);
-      }
-    const float scale = kLog2e * rsqrtf(static_cast<float>(kDim));
-    const bool masked = keys.masked(first_query, first_key);
 #pragma unroll
-    for (int n = 0; n < kTokens / 8; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int key = first_key + n * 8 + lane % 4 * 2 + e % 2;
-        const int query = first_query + lane / 4 + e / 2 * 8;
-        scores[n][e] = !masked || keys.allowed(query, key) ? scores[n][e] * scale : -INFINITY;
+        for (int strip = 0; strip < kStrips; ++strip) {
+          multiply_add(scores[strip][2 * n], a[strip], b[0], b[1]);
+          multiply_add(scores[strip][2 * n + 1], a[strip], b[2], b[3]);
+        }
       }
+    }
+    if (keys_left < kTokens) {
+#pragma unroll
+      for (auto& of_strip : scores)
+#pragma unroll
+        for (int n = 0; n < kTokens / 8; ++n)
+#pragma unroll
+          for (int e = 0; e < 4; ++e)
+            if (n * 8 + lane % 4 * 2 + e % 2 >= keys_left) of_strip[n][e] = -INFINITY;
+    }
     weigh(scores);
 #pragma unroll
     for (int n = 0; n < kTokens / 16; ++n) {
-      const unsigned a[4] = {rounded_pair(scores[2 * n][0], scores[2 * n][1]),
-                             rounded_pair(scores[2 * n][2], scores[2 * n][3]),
-                             rounded_pair(scores[2 * n + 1][0], scores[2 * n + 1][1]),
-                             rounded_pair(scores[2 * n + 1][2], scores[2 * n + 1][3])};
+      unsigned a[kStrips][4];
+#pragma unroll
+      for (int strip = 0; strip < kStrips; ++strip)
+#pragma unroll
+        for (int part = 0; part < 4; ++part) {
+          const float* pair = &scores[strip][2 * n + part / 2][part % 2 * 2];
+          a[strip][part] = rounded_pair(pair[0], pair[1]);
+        }
 #pragma unroll
       for (int d = 0; d < kDim / 16; ++d) {
         unsigned b[4];
         load_matrices_transposed(
             b, tile + Tile<kDim>::kBytes +
                    Tile<kDim>::offset_bytes(n * 16 + lane % 16, d * 2 + lane / 16));
-        multiply_add(sums[2 * d], a, b[0], b[1]);
-        multiply_add(sums[2 * d + 1], a, b[2], b[3]);
+#pragma unroll
+        for (int strip = 0; strip < kStrips; ++strip) {
+          multiply_add(sums[strip][2 * d], a[strip], b[0], b[1]);
+          multiply_add(sums[strip][2 * d + 1], a[strip], b[2], b[3]);
+        }
       }
     }
   }
 
-  /// Turns scores into weights relative to the running maximum, which they may raise.
-  __device__ void weigh(float (&scores)[kTokens / 8][4]) {
+  /// Turns scores into weights relative to a maximum of the row, which they may raise.
+  __device__ void weigh(float (&scores)[kStrips][kTokens / 8][4]) {
+    const float scale = kLog2e * rsqrtf(static_cast<float>(kDim));
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float now = largest[half];
+    for (int strip = 0; strip < kStrips; ++strip)
 #pragma unroll
-      for (int n = 0; n < kTokens / 8; ++n)
-        now = fmaxf(now, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
-      now = fmaxf(now, __shfl_xor_sync(~0u, now, 1));
-      now = fmaxf(now, __shfl_xor_sync(~0u, now, 2));
-      const float base = base_of(now), shrink = exp2f(largest[half] - base);
-      largest[half] = now;
-      weights[half] *= shrink;
+      for (int half = 0; half < 2; ++half) {
+        float now = -INFINITY;
 #pragma unroll
-      for (auto& sum : sums) {
-        sum[2 * half] *= shrink;
-        sum[2 * half + 1] *= shrink;
-      }
+        for (const auto& of_tile : scores[strip])
+          now = fmaxf(now, fmaxf(of_tile[2 * half], of_tile[2 * half + 1]));
+        now = fmaxf(now, __shfl_xor_sync(~0u, now, 1));
+        now = fmaxf(now, __shfl_xor_sync(~0u, now, 2)) * scale;
+        if (__any_sync(~0u, now > largest[strip][half] + kMostGrowth)) {
+          now = fmaxf(now, largest[strip][half]);
+          const float shrink = power_of_2(largest[strip][half] - base_of(now));
+          largest[strip][half] = now;
+          weights[strip][half] *= shrink;
 #pragma unroll
-      for (int n = 0; n < kTokens / 8; ++n)
-#pragma unroll
-        for (int e = 2 * half; e < 2 * half + 2; ++e) {
-          scores[n][e] = exp2f(scores[n][e] - base);
-          weights[half] += scores[n][e];  // of this thread's keys; added up at the end
+          for (auto& sum : sums[strip]) {
+            sum[2 * half] *= shrink;
+            sum[2 * half + 1] *= shrink;
+          }
         }
-    }
+        const float base = base_of(largest[strip][half]);
+#pragma unroll
+        for (auto& of_tile : scores[strip])
+#pragma unroll
+          for (int e = 2 * half; e < 2 * half + 2; ++e) {
+            of_tile[e] = power_of_2(fmaf(of_tile[e], scale, -base));
+            weights[strip][half] += of_tile[e];  // of this thread's keys; added up at the end
+          }
+      }
   }
 };
 
 /// Partial results of a split: sums relative to the split's maximum, and that maximum with the sum
 /// of weights.
-template <int kDim>
-__global__ void __launch_bounds__(kThreads) attend(const Problem p) {
+template <int kDim, int kStrips>
+__global__ void __launch_bounds__(kThreads, 2) attend(const Problem p) {
   extern __shared__ __align__(128) unsigned char shared[];
   const unsigned base = static_cast<unsigned>(__cvta_generic_to_shared(shared));
   const int split = blockIdx.y, head = blockIdx.z, lane = threadIdx.x % 32;
-  const int own = blockIdx.x * kQueries + threadIdx.x / 32 * 16;
-  const Keys keys(p, head, static_cast<int>(blockIdx.x) * kQueries);
-  const int tiles = (keys.count() + kTokens - 1) / kTokens;
+  const int first = blockIdx.x * Rows<kDim, kStrips>::kQueries;
+  const int own = first + threadIdx.x / 32 * (16 * kStrips);
+  const Keys keys(p, head);
+  const int tiles = (keys.count + kTokens - 1) / kTokens;
   const int begin = min(split * p.tiles_of_split, tiles);
   const int end = min(begin + p.tiles_of_split, tiles);
-  Rows<kDim> rows;
-  rows.load_queries(keys, own);
-  if (begin < end) Tile<kDim>::fill(base, keys, begin * kTokens);
+  Rows<kDim, kStrips> rows;
+  Tile<kDim> next;
+  rows.load_queries(keys, first, base + 4 * Tile<kDim>::kBytes);
+  next.look_up(keys, begin * kTokens);
+  if (begin < end) next.fill(base, keys);
   commit_copies();
+  next.look_up(keys, (begin + 1) * kTokens);
   for (int tile = begin; tile < end; ++tile) {
     const int stage = (tile - begin) % 2;
-    if (tile + 1 < end)
-      Tile<kDim>::fill(base + (1 - stage) * 2 * Tile<kDim>::kBytes, keys, (tile + 1) * kTokens);
+    if (tile + 1 < end) next.fill(base + (1 - stage) * 2 * Tile<kDim>::kBytes, keys);
     commit_copies();
+    next.look_up(keys, (tile + 2) * kTokens);
     wait_for_copies<1>();
     __syncthreads();
-    if (own < keys.queries())
-      rows.add(keys, base + stage * 2 * Tile<kDim>::kBytes, own, tile * kTokens);
+    if (own < p.own_queries)
+      rows.add(base + stage * 2 * Tile<kDim>::kBytes, keys.count - tile * kTokens);
     __syncthreads();  // the stage may be filled again
   }
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    rows.weights[half] += __shfl_xor_sync(~0u, rows.weights[half], 1);
-    rows.weights[half] += __shfl_xor_sync(~0u, rows.weights[half], 2);
-    const int query = own + lane / 4 + half * 8;
-    if (query >= keys.queries()) continue;
-    const long long row =
-        (static_cast<long long>(head) * p.splits + split) * keys.queries() + query;
-    if (lane % 4 == 0) p.moments[row] = make_float2(rows.largest[half], rows.weights[half]);
+  for (int strip = 0; strip < kStrips; ++strip)
 #pragma unroll
-    for (int d = 0; d < kDim / 8; ++d)
-      *reinterpret_cast<float2*>(p.sums + row * kDim + d * 8 + lane % 4 * 2) =
-          make_float2(rows.sums[d][2 * half], rows.sums[d][2 * half + 1]);
-  }
+    for (int half = 0; half < 2; ++half) {
+      float weights = rows.weights[strip][half];
+      weights += __shfl_xor_sync(~0u, weights, 1);
+      weights += __shfl_xor_sync(~0u, weights, 2);
+      const int query = own + strip * 16 + lane / 4 + half * 8;
+      if (query >= p.own_queries) continue;
+      const long long row =
+          (static_cast<long long>(head) * p.splits + split) * p.own_queries + query;
+      if (lane % 4 == 0) p.moments[row] = make_float2(rows.largest[strip][half], weights);
+#pragma unroll
+      for (int d = 0; d < kDim / 8; ++d)
+        *reinterpret_cast<float2*>(p.sums + row * kDim + d * 8 + lane % 4 * 2) =
+            make_float2(rows.sums[strip][d][2 * half], rows.sums[strip][d][2 * half + 1]);
+    }
 }
 
 /// One block a query and head, one thread an element.
@@ -269,10 +333,11 @@ __global__ void merge(const Problem p, int queries) {
   p.o[given * dim + d] = __float2bfloat16(sum / weights);
 }
 
-template <int kDim>
-void launch(Problem p, int heads, int queries, int keys, cudaStream_t stream) {
-  const int blocks = (queries + kQueries - 1) / kQueries;
-  const int tiles = (keys + kTokens - 1) / kTokens;
+template <int kDim, int kStrips>
+void launch(Problem p, int heads, cudaStream_t stream) {
+  constexpr int kQueries = Rows<kDim, kStrips>::kQueries;
+  const int queries = p.own_queries, blocks = (queries + kQueries - 1) / kQueries;
+  const int tiles = (p.most + kTokens - 1) / kTokens;
   const int most_splits = (1024 + blocks * heads - 1) / (blocks * heads);
   p.tiles_of_split = max((tiles + most_splits - 1) / most_splits, min(tiles, 8));
   p.tiles_of_split = max(p.tiles_of_split, 1);
@@ -280,12 +345,20 @@ void launch(Problem p, int heads, int queries, int keys, cudaStream_t stream) {
   const size_t rows = static_cast<size_t>(heads) * p.splits * queries;
   cudaMallocAsync(reinterpret_cast<void**>(&p.sums), rows * kDim * sizeof(float), stream);
   cudaMallocAsync(reinterpret_cast<void**>(&p.moments), rows * sizeof(float2), stream);
-  constexpr int kBytes = 4 * Tile<kDim>::kBytes;
-  cudaFuncSetAttribute(attend<kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-  attend<kDim><<<dim3(blocks, p.splits, heads), kThreads, kBytes, stream>>>(p);
+  constexpr int kBytes = 4 * Tile<kDim>::kBytes + Rows<kDim, kStrips>::kQueryBytes;
+  cudaFuncSetAttribute(attend<kDim, kStrips>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+  attend<kDim, kStrips><<<dim3(blocks, p.splits, heads), kThreads, kBytes, stream>>>(p);
   merge<<<dim3(queries, heads), kDim, 0, stream>>>(p, queries);
   cudaFreeAsync(p.moments, stream);
   cudaFreeAsync(p.sums, stream);
+}
+
+template <int kDim>
+void launch_queries(const Problem& p, int heads, cudaStream_t stream) {
+  if (p.own_queries <= Rows<kDim, 1>::kQueries)
+    launch<kDim, 1>(p, heads, stream);
+  else
+    launch<kDim, 2>(p, heads, stream);
 }
 
 }  // namespace
@@ -297,7 +370,7 @@ extern "C" void solve(const __nv_bfloat16* q, const __nv_bfloat16* k, const __nv
   const Problem p{q,       k,   v,      kidx, klen,    o0,      m0, l0, o,
                   queries, dim, length, most, nullptr, nullptr, 0,  0};
   if (dim == 64)
-    launch<64>(p, heads, queries, most, stream);
+    launch_queries<64>(p, heads, stream);
   else
-    launch<128>(p, heads, queries, most, stream);
+    launch_queries<128>(p, heads, stream);
 }

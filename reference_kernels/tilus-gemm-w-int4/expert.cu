@@ -11,13 +11,23 @@
 // rows, so that the ones that run together share factors in the L2 cache. Bound by the tensor
 // cores.
 //
-// Few rows, or elsewhere: tiles of 64 k x 128 n of the packed weights and of x arrive by cp.async
-// in a ring of four stages. Each thread turns 32 codes of one k at a time into f16, into a tile in
-// shared memory, its chunks permuted, for ldmatrix and mma.sync with f32 sums. Few rows of x take
-// tiles of 16, many of 128.
+// Up to 16 rows of x: bound by reading the packed weights, if a code costs few instructions.
+// ldmatrix, transposed, of the packed bytes gives each thread 16 bits, four codes, of one row of
+// weights and as many of the next, side by side in a word. A code c that lies o bits up in such a
+// half is the subnormal f16 number c 2^(o - 24) once the other bits are masked off: one instruction
+// makes a pair of factors for mma.sync, and nothing is converted. With its sign bit flipped a code
+// is 8 more than the weight: 8 times the sum of x, which a product with ones gives, is subtracted
+// from the f32 sums of each group of 128 k before the scale is applied, and the power of two is
+// taken out at the very end. A block takes 256 columns; its two teams of four warps take half of k
+// each, with a ring of stages of 64 k, filled by cp.async, and their sums meet in shared memory.
 //
-// With its sign bit flipped a code is an unsigned number, which in the low bits of 1024 is exact;
-// 1032 is subtracted and the scale multiplied, two codes an instruction.
+// Otherwise: tiles of 64 k x 128 n of the packed weights and of x arrive by cp.async in a ring of
+// four stages. Each thread turns 32 codes of one k at a time into f16, into a tile in shared
+// memory, its chunks permuted, for ldmatrix and mma.sync with f32 sums. Up to 64 rows of x take
+// tiles of 64, others of 128.
+//
+// Where weights are converted: with its sign bit flipped a code is an unsigned number, which in the
+// low bits of 1024 is exact; 1032 is subtracted and the scale multiplied, two codes an instruction.
 #include <cuda.h>
 #include <cuda_fp16.h>
 
@@ -367,14 +377,6 @@ void launch(const Problem& p, cudaStream_t stream) {
 
 }  // namespace hopper
 
-namespace portable {
-
-constexpr int kTileN = 128;
-constexpr int kTileK = 64;
-constexpr int kStages = 4;
-constexpr int kWarpN = 32;
-constexpr int kBits = 4;
-
 /// 16 bytes, or zeros.
 __device__ void copy_async(unsigned target, const void* source, bool inside) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(source),
@@ -399,21 +401,194 @@ __device__ void load_matrices_transposed(unsigned (&f)[4], unsigned address) {
                : "memory");
 }
 __device__ void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
       "{%8, %9}, {%0, %1, %2, %3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+template <int kWidth>
+__device__ unsigned offset_bytes(int row, int chunk) {
+  return static_cast<unsigned>(row * (kWidth / 8) + (chunk ^ (row % 8))) * 16;
+}
+
+/// Up to 16 rows of x.
+namespace few_rows {
+
+constexpr int kColumns = 256;  // of a block
+constexpr int kWarpColumns = 64;
+constexpr int kTeams = 2;  // each with its own half of k
+constexpr int kTeamThreads = kColumns / kWarpColumns * 32;
+constexpr int kThreads = kTeams * kTeamThreads;
+constexpr int kTileK = 64;
+constexpr int kStepsPerGroup = kGroup / kTileK;
+constexpr int kStages = 5;       // for two blocks at once
+constexpr int kChunkCodes = 32;  // in 16 bytes
+constexpr int kChunks = kWarpColumns / kChunkCodes;
+constexpr int kRowBytes = kColumns / 2;
+constexpr int kPackedBytes = kTileK * kRowBytes;
+constexpr int kXBytes = 16 * kTileK * 2;
+constexpr int kScales = kPackedBytes + kXBytes;
+constexpr int kStageBytes = kScales + kColumns * 2;
+constexpr int kBytes = kTeams * kStages * kStageBytes;
+constexpr unsigned kOnes = 0x3c003c00;  // two f16 numbers
+static_assert(kRowBytes == kTileK * 2, "packed rows are permuted like those of x");
+
+/// Bits below code `index` of a thread's four where it is used as a factor.
+__device__ constexpr int bits_below(int index) { return index % 2 * 4; }
+
+/// Codes `index`, their sign bits flipped, of the two rows in a word as subnormal numbers.
+__device__ unsigned factors(unsigned codes, int index) {
+  return (codes >> (index / 2 * 8) & 0x000f000fu << bits_below(index)) ^ 0x00080008u
+                                                                             << bits_below(index);
+}
+
+__global__ void __launch_bounds__(kThreads, 2) product(const Problem p) {
+  extern __shared__ __align__(128) unsigned char shared[];
+  const int team = threadIdx.x / kTeamThreads, thread = threadIdx.x % kTeamThreads;
+  const int warp = thread / 32, lane = thread % 32;
+  const int first_column = blockIdx.x * kColumns;
+  const int groups = p.k / kGroup, first_group = groups * team / kTeams;
+  const int steps = (groups * (team + 1) / kTeams - first_group) * kStepsPerGroup;
+  const int most_steps = (groups + kTeams - 1) / kTeams * kStepsPerGroup;
+  const unsigned char* const ring = shared + team * kStages * kStageBytes;
+  const unsigned ring_address = static_cast<unsigned>(__cvta_generic_to_shared(ring));
+
+  // A thread copies a chunk of 16 bytes of one row of x and of every 16th row of packed weights.
+  constexpr int kChunksPerRow = kRowBytes / 16, kRows = kTeamThreads / kChunksPerRow;
+  static_assert(kRows == 16, "threads for all rows of x");
+  const int own_row = thread / kChunksPerRow, own_chunk = thread % kChunksPerRow;
+  const unsigned place = offset_bytes<kTileK>(own_row, own_chunk);
+  const bool in_weights = first_column + own_chunk * kChunkCodes < p.n, in_x = own_row < p.m;
+  const bool in_scales = first_column + thread * 8 < p.n;
+  const long long row_bytes = p.n / 2;
+  const unsigned char* own_weights = p.wq + (first_group * kGroup + own_row) * row_bytes +
+                                     (in_weights ? first_column / 2 + own_chunk * 16 : 0);
+  const __half* own_x = p.x + (in_x ? static_cast<long long>(own_row) * p.k : 0) +
+                        first_group * kGroup + own_chunk * 8;
+  const __half* own_scales =
+      p.s + static_cast<long long>(first_group) * p.n + (in_scales ? first_column + thread * 8 : 0);
+  const auto fill = [&](int step) {
+    const unsigned stage = ring_address + step % kStages * kStageBytes;
+    const unsigned char* weights = own_weights + step * kTileK * row_bytes;
+#pragma unroll
+    for (int i = 0; i < kTileK / kRows; ++i)
+      copy_async(stage + place + i * kRows * kRowBytes, weights + i * kRows * row_bytes,
+                 in_weights);
+    copy_async(stage + kPackedBytes + place, own_x + step * kTileK, in_x);
+    if (step % kStepsPerGroup == kStepsPerGroup - 1 && thread < kColumns / 8)
+      copy_async(stage + kScales + thread * 16,
+                 own_scales + static_cast<long long>(step / kStepsPerGroup) * p.n, in_scales);
+  };
+
+  // Of a product's 8 columns the i-th is code j of the chunk's i-th four, and there is a product
+  // for each j. So this thread's sums belong to rows lane / 4 and lane / 4 + 8 of x and to the
+  // columns lane % 4 * 8 to + 7 of each chunk: [chunk][j][row * 2 + which four].
+  float sums[kChunks][4][4] = {};                 // scaled by 2^(bits_below - 24)
+  float codes[kChunks][4][4] = {}, rows[4] = {};  // of a group: sums of x times codes, sums of x
+  for (int step = 0; step < kStages - 1; ++step) {
+    if (step < steps) fill(step);
+    commit_copies();
+  }
+  for (int step = 0; step < most_steps; ++step) {
+    wait_for_copies<kStages - 2>();
+    __syncthreads();  // this step has arrived, and the stage before is free
+    if (step + kStages - 1 < steps) fill(step + kStages - 1);
+    commit_copies();
+    if (step >= steps) continue;
+    const int stage = step % kStages * kStageBytes;
+#pragma unroll
+    for (int inner = 0; inner < kTileK / 16; ++inner) {
+      unsigned a[4], packed[4];
+      load_matrices(a, ring_address + stage + kPackedBytes +
+                           offset_bytes<kTileK>(lane % 16, inner * 2 + lane / 16));
+      load_matrices_transposed(
+          packed, ring_address + stage +
+                      offset_bytes<kTileK>(inner * 16 + lane % 16, warp * kChunks + lane / 16));
+#pragma unroll
+      for (int chunk = 0; chunk < kChunks; ++chunk)
+#pragma unroll
+        for (int j = 0; j < 4; ++j)
+          multiply_add(codes[chunk][j], a, factors(packed[chunk * 2], j),
+                       factors(packed[chunk * 2 + 1], j));
+      multiply_add(rows, a, kOnes, kOnes);
+    }
+    if (step % kStepsPerGroup != kStepsPerGroup - 1) continue;
+
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      const auto* scales = reinterpret_cast<const __half2*>(
+          ring + stage + kScales + (warp * kWarpColumns + chunk * kChunkCodes + lane % 4 * 8) * 2);
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+          const __half2 pair = scales[e % 2 * 2 + j / 2];
+          const float scale = j % 2 == 0 ? __low2float(pair) : __high2float(pair);
+          const float eight = 8.0f / static_cast<float>(1 << (24 - bits_below(j)));
+          sums[chunk][j][e] += scale * (codes[chunk][j][e] - eight * rows[e / 2 * 2]);
+          codes[chunk][j][e] = 0;
+        }
+    }
+#pragma unroll
+    for (float& row : rows) row = 0;
+  }
+
+  wait_for_copies<0>();
+  __syncthreads();
+  auto* other = reinterpret_cast<float4*>(shared) + thread;
+  if (team == 1) {
+#pragma unroll
+    for (int i = 0; i < kChunks * 4; ++i) {
+      const float(&own)[4] = sums[i / 4][i % 4];
+      other[i * kTeamThreads] = make_float4(own[0], own[1], own[2], own[3]);
+    }
+  }
+  __syncthreads();
+  if (team == 1) return;
+#pragma unroll
+  for (int i = 0; i < kChunks * 4; ++i) {
+    const float4 part = other[i * kTeamThreads];
+    const float unit = static_cast<float>(1 << (24 - bits_below(i % 4)));
+    float(&own)[4] = sums[i / 4][i % 4];
+    own[0] = (own[0] + part.x) * unit;
+    own[1] = (own[1] + part.y) * unit;
+    own[2] = (own[2] + part.z) * unit;
+    own[3] = (own[3] + part.w) * unit;
+  }
+#pragma unroll
+  for (int chunk = 0; chunk < kChunks; ++chunk)
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int row = lane / 4 + half * 8;
+      const int column = first_column + warp * kWarpColumns + chunk * kChunkCodes + lane % 4 * 8;
+      if (row >= p.m || column >= p.n) continue;
+      auto* to = reinterpret_cast<__half2*>(p.y + static_cast<long long>(row) * p.n + column);
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        to[i] = __floats2half2_rn(sums[chunk][i % 2 * 2][half * 2 + i / 2],
+                                  sums[chunk][i % 2 * 2 + 1][half * 2 + i / 2]);
+    }
+}
+
+void launch(const Problem& p, cudaStream_t stream) {
+  cudaFuncSetAttribute(product, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+  product<<<(p.n + kColumns - 1) / kColumns, kThreads, kBytes, stream>>>(p);
+}
+
+}  // namespace few_rows
+
+namespace portable {
+
+constexpr int kTileN = 128;
+constexpr int kTileK = 64;
+constexpr int kStages = 4;
+constexpr int kWarpN = 32;
+constexpr int kBits = 4;
+
 __device__ void copy_word_async(unsigned target, const void* source, bool inside) {
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(target), "l"(source),
                "r"(inside ? 4 : 0)
                : "memory");
-}
-
-template <int kWidth>
-__device__ unsigned offset_bytes(int row, int chunk) {
-  return static_cast<unsigned>(row * (kWidth / 8) + (chunk ^ (row % 8))) * 16;
 }
 
 template <int kTileM, int kWarpM>
@@ -561,9 +736,7 @@ void launch(const Problem& p, cudaStream_t stream) {
 }
 
 void launch(const Problem& p, cudaStream_t stream) {
-  if (p.m <= 16)
-    launch<16, 16>(p, stream);
-  else if (p.m <= 64)
+  if (p.m <= 64)
     launch<64, 32>(p, stream);
   else
     launch<128, 64>(p, stream);
@@ -578,6 +751,8 @@ extern "C" void solve(const __half* x, const unsigned char* wq, const __half* s,
   const Problem p{x, wq, s, y, m, k, n};
   if (m > 64 && hopper::built())
     hopper::launch(p, stream);
+  else if (m <= 16)
+    few_rows::launch(p, stream);
   else
     portable::launch(p, stream);
 }

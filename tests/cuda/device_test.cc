@@ -122,6 +122,26 @@ TEST_F(CudaDeviceTest, CopiesRowsWithPitches) {
   EXPECT_TRUE(run.holds(1));
 }
 
+TEST_F(CudaDeviceTest, CopiesElementsOfViews) {
+  const auto device = make_device();
+  Rig run(*device);
+  ElementGrid there;  // a matrix of 20 by 50, transposed
+  there.target_dtype = Dtype::f16;
+  there.rank = 2;
+  there.shape[0] = 20, there.shape[1] = 50;
+  there.target_strides[0] = 1, there.target_strides[1] = 20;
+  there.source_strides[0] = 50, there.source_strides[1] = 1;
+  ElementGrid back = there;
+  std::swap(back.target_dtype, back.source_dtype);
+  std::swap(back.target_strides, back.source_strides);
+  LaunchPlan plan = chain({Operation{ElementCopy{{2, 0}, {0, 0}, there}, {}, 0},
+                           Operation{ElementCopy{{1, 0}, {2, 0}, back}, {}, 0}, add(1)});
+  plan.allocations.push_back({Allocation::Kind::scratch, 0, "", 2 * kElements});
+  const auto report = run.run(plan);
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_TRUE(run.holds(1));
+}
+
 TEST_F(CudaDeviceTest, SetsConstantsFromLiterals) {
   const auto device = make_device();
   Rig run(*device);

@@ -96,6 +96,20 @@ TEST(ParsePlan, RefusesTensorMapsOfAnotherRankThanTheirLists) {
             std::string::npos);
 }
 
+TEST(ParsePlan, RefusesElementCopiesThatAreWrong) {
+  const auto error_with = [](const char* member, const json& value) {
+    return error_after([&](json& plan) { plan["operations"][5]["element_copy"][member] = value; });
+  };
+  const std::string where = "launch plan: operations[5].element_copy.";
+  EXPECT_EQ(error_with("target_dtype", "f12"), where + "target_dtype: is no element type");
+  EXPECT_EQ(error_with("source_strides", {1, 20, 1}),
+            where + "source_strides: must have 2 entries");
+  EXPECT_EQ(error_with("target_strides", {-1, 1}),
+            where + "target_strides[0]: must be a whole number from 0");
+  EXPECT_NE(error_with("shape", {1, 1, 1, 1, 1, 1, 1, 1, 1}).find("at most 8"), std::string::npos);
+  EXPECT_NE(error_with("shape", {UINT64_MAX, 1}).find("above the limit"), std::string::npos);
+}
+
 TEST(ParsePlan, BoundsAllCountsAndSizes) {
   EXPECT_NE(error_after([](json& plan) {
               plan["operations"] = json::array();

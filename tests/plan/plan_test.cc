@@ -29,9 +29,19 @@ TEST(Plan, HasAStableJsonForm) {
             R"({"offset":8,"target":{"allocation":3,"offset":-4}}]},"stream":0}],"version":1})");
 }
 
+TEST(Plan, WritesElementCopiesAsViews) {
+  LaunchPlan plan = sample::plan();
+  plan.operations.erase(plan.operations.begin(), plan.operations.begin() + 5);
+  EXPECT_EQ(nlohmann::json(plan)["operations"].dump(),
+            R"([{"depends_on":[4],"element_copy":{"shape":[20,30],)"
+            R"("source":{"allocation":1,"offset":2},"source_dtype":"f16","source_strides":[1,20],)"
+            R"("target":{"allocation":3,"offset":4},"target_dtype":"f32",)"
+            R"("target_strides":[30,1]},"stream":0}])");
+}
+
 TEST(Plan, HasADigestThatIsTheSameOnAllMachines) {
   EXPECT_EQ(sample::plan().digest(),
-            "4dee62ff8d33dd24325c97b2c137ca6025bbfab65b0875596d39ba6335c22826");
+            "dce8e837654902497628562471cec2345de1b34309aab81a70a9d0781cf204fe");
 }
 
 TEST(Plan, HasAnotherDigestWhenAnythingChanges) {

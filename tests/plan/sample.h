@@ -78,6 +78,13 @@ inline LaunchPlan plan() {
   mapped.programmatic = true;
   plan.operations.push_back({mapped, {2}, 0});
   plan.operations.push_back({Copy{{1, 0}, {3, 0}, "", 100, 8, 500, 512}, {3}, 0});
+  ElementGrid elements;  // a transposed matrix of f16, as f32
+  elements.source_dtype = Dtype::f16;
+  elements.rank = 2;
+  elements.shape[0] = 20, elements.shape[1] = 30;
+  elements.target_strides[0] = 30, elements.target_strides[1] = 1;
+  elements.source_strides[0] = 1, elements.source_strides[1] = 20;
+  plan.operations.push_back({ElementCopy{{3, 4}, {1, 2}, elements}, {4}, 0});
   return plan;
 }
 

@@ -32,6 +32,9 @@ Launch& mapped(LaunchPlan& plan) { return std::get<Launch>(plan.operations[3].ac
 Memset& memset_of(LaunchPlan& plan) { return std::get<Memset>(plan.operations[0].action); }
 Copy& literal(LaunchPlan& plan) { return std::get<Copy>(plan.operations[1].action); }
 Copy& copy_of(LaunchPlan& plan) { return std::get<Copy>(plan.operations[4].action); }
+ElementCopy& elements_of(LaunchPlan& plan) {
+  return std::get<ElementCopy>(plan.operations[5].action);
+}
 
 TEST(Validate, AcceptsAValidPlan) {
   const auto problem = problem_after([](LaunchPlan&) {});
@@ -204,6 +207,51 @@ TEST(Validate, RefusesCopiesOutsideTheirAllocations) {
 TEST(Validate, RefusesLiteralsOfAnotherSize) {
   expect_problem([](LaunchPlan& plan) { literal(plan).literal += 'x'; }, "bad_plan",
                  "exactly its bytes");
+}
+
+TEST(Validate, RefusesElementCopiesOutsideTheirAllocations) {
+  EXPECT_FALSE(
+      problem_after([](LaunchPlan& plan) { elements_of(plan).target.offset = 8192 - 4 * 600; }));
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).target.offset = 8192 - 4 * 599; },
+                 "invalid_argument", "into its target: 2400 bytes from byte 5796 on do not fit");
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).source.offset = 4000 - 2 * 599; },
+                 "invalid_argument", "from its source: 1200 bytes from byte 2802 on do not fit");
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).elements.source_strides[0] = 200; },
+                 "invalid_argument", "do not fit into tensor y");
+  expect_problem(
+      [](LaunchPlan& plan) { elements_of(plan).elements.target_strides[0] = UINT64_MAX; },
+      "invalid_argument", "do not fit");
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).elements.shape[1] = UINT64_MAX; },
+                 "invalid_argument", "do not fit");
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).source.offset = -2; }, "bad_plan",
+                 "not aligned");
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).target.allocation = 9; }, "bad_plan",
+                 "allocation 9 does not exist");
+}
+
+TEST(Validate, RefusesElementCopiesThatAreNone) {
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).target.offset = 2; }, "bad_plan",
+                 "not aligned");
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).elements.shape[0] = 0; }, "bad_plan",
+                 "no elements");
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).elements.rank = 9; }, "bad_plan",
+                 "too many axes");
+  expect_problem([](LaunchPlan& plan) { elements_of(plan).target.allocation = 2; }, "bad_plan",
+                 "no tensor");
+}
+
+TEST(Validate, RefusesElementCopiesThatOverlap) {
+  EXPECT_FALSE(
+      problem_after([](LaunchPlan& plan) { elements_of(plan).elements.source_strides[0] = 0; }));
+  for (const uint64_t stride : {0, 1, 29})
+    expect_problem([&](LaunchPlan& plan) { elements_of(plan).elements.target_strides[0] = stride; },
+                   "invalid_argument", "several elements go to the same place");
+  const auto within_scratch = [](int64_t source) {
+    return [source](LaunchPlan& plan) { elements_of(plan).source = {3, source}; };
+  };
+  EXPECT_FALSE(problem_after(within_scratch(2404)));
+  expect_problem(within_scratch(2402), "invalid_argument", "source and target overlap");
+  expect_problem(within_scratch(0), "invalid_argument", "source and target overlap");
 }
 
 TEST(Validate, RefusesDependenciesOnLaterOperations) {

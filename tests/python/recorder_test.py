@@ -27,17 +27,17 @@ def scalar(value):
     return {"scalar": value}
 
 
-def record(source, *arguments, base=BASE, arch=DEVICE["arch"]):
-    """The files that the recorder left: text, or None where there is none."""
+def record(source, *arguments, base=BASE, arch=DEVICE["arch"], more_bases=(), timeout=120):
+    """The files that the recorder left, without the number of the first recording."""
     with tempfile.TemporaryDirectory() as folder:
         request = {"arguments": list(arguments), "device": {**DEVICE, "arch": arch},
-                   "bases": [base]}
+                   "bases": [base, *more_bases]}
         Path(folder, "request.json").write_text(json.dumps(request))
         Path(folder, "candidate.py").write_text(source)
         environment = {"PYTHONPATH": str(SOURCES), "TRITON_CACHE_DIR": f"{folder}/cache",
                        "HOME": folder, "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
         run = subprocess.run([f"{TRITON_HOME}/bin/python", "-m", "assay_triton.record"], cwd=folder,
-                             env=environment, capture_output=True, text=True, timeout=120)
+                             env=environment, capture_output=True, text=True, timeout=timeout)
         if run.returncode != 0:
             raise AssertionError(f"status {run.returncode}: {run.stderr}".replace("\n", " "))
         return {path.name.removeprefix("0."): path.read_text(errors="replace")
@@ -159,14 +159,98 @@ def solve(x, out):
                          [2, 1])
         self.assertEqual([o["depends_on"] for o in plan["operations"]], [[], [0], [1]])
 
+    def operations_of(self, body, *arguments):
+        """The plan's operations before the launch of a kernel; `body` has x, and y afterwards."""
+        source = "import torch\n" + ADD.replace("def solve(x, y, out, n)", "def solve(x)")
+        source = source[:source.index("    add[lambda")] + body + "\n    add[1,](y, y, y, 9, BLOCK=16)\n"
+        return json.loads(self.recorded(source, *arguments)["plan.json"])["operations"][:-1]
+
+    def test_copies_are_element_copies(self):
+        [operation] = self.operations_of("    y = x.transpose(0, 2).contiguous()", tensor(2, 3, 4))
+        self.assertEqual(operation["element_copy"],
+                         {"shape": [4, 3, 2],
+                          "target": {"allocation": 1, "offset": 0}, "target_dtype": "f32",
+                          "target_strides": [6, 2, 1],
+                          "source": {"allocation": 0, "offset": 0}, "source_dtype": "f32",
+                          "source_strides": [1, 4, 12]})
+
+    def test_conversions_and_clones_keep_the_order_of_the_axes(self):
+        operations = self.operations_of("""    y = x.t().to(torch.float16)
+    y = x.t().clone()
+    y = torch.empty_like(x.t(), dtype=torch.int64).copy_(x.t())""", tensor(3, 5))
+        copies = [operation["element_copy"] for operation in operations]
+        self.assertEqual([copy["target_dtype"] for copy in copies], ["f16", "f32", "i64"])
+        for copy in copies:
+            self.assertEqual((copy["shape"], copy["target_strides"]), ([5, 3], [1, 5]))
+
+    def test_copies_where_torch_makes_none_are_none(self):
+        results = ["x.contiguous()", "x.to(torch.float32)", "x.to('cuda')", "x.cuda()", "x.float()",
+                   "x.copy_(x)", "x[:, 1:1].clone()", "x.to(x)", "x.reshape(5, 2, 3).transpose(0, 1)",
+                   "x[None].contiguous()", "x.flatten()", "x[3].contiguous()",
+                   "x[:, :1].expand(-1, 4)"]
+        body = "".join(f"    y = {result}\n" for result in results)
+        self.assertEqual(self.operations_of(body, tensor(5, 6)), [])
+
+    def test_a_copy_to_a_slice_steps_through_both_views(self):
+        operations = self.operations_of("    y = torch.empty(4, 6)\n    y[1::2, ..., -1] = x[2]",
+                                        tensor(3, 2, dtype="i8"))
+        copy = operations[0]["element_copy"]
+        self.assertEqual((copy["target"]["offset"], copy["target_strides"]), (4 * 11, [12]))
+        self.assertEqual((copy["source"]["offset"], copy["source_strides"]), (4, [1]))
+        self.assertEqual(len(operations), 1)
+
+    def test_a_smaller_source_is_repeated(self):
+        [operation] = self.operations_of("    y = torch.empty(4, 6, 5).copy_(x)", tensor(6, 1))
+        self.assertEqual(operation["element_copy"]["source_strides"], [0, 1, 0])
+
+    def test_views_are_torchs(self):
+        views = {"x.view(-1, 6)": ((4, 6), (6, 1)),
+                 "x.transpose(0, 1).view(3, 2, 2, 2)": ((3, 2, 2, 2), (4, 12, 2, 1)),
+                 "x.transpose(1, 2).flatten(0, 0)": ((2, 4, 3), (12, 1, 4)),
+                 "x.unsqueeze(-1)": ((2, 3, 4, 1), (12, 4, 1, 1)),
+                 "x[:, :1].squeeze()": ((2, 4), (12, 1)),
+                 "x[1, ..., 1:4:2]": ((3, 2), (4, 2)),
+                 "x.permute(2, 0, 1)": ((4, 2, 3), (1, 12, 4)),
+                 "x.mT[0].T": ((3, 4), (4, 1)),
+                 "list(x)[1]": ((3, 4), (4, 1))}
+        source = "def solve(x):\n  views = [" + ", ".join(views) + "]\n"
+        source += "  raise ValueError([(view.shape, view.stride()) for view in views])\n"
+        self.assertIn(str(list(views.values())), self.refused(source, tensor(2, 3, 4))[1])
+        source = "def solve(x):\n  x.transpose(0, 1).view(6, 4)\n"
+        self.assertIn("has no view of shape [6, 4]", self.refused(source, tensor(2, 3, 4))[1])
+
     def test_computing_torch_call_is_named(self):
         for call, name in [("torch.matmul(x, y)", "torch.matmul"), ("x @ y", "Tensor.__matmul__"),
-                           ("x.softmax(0)", "Tensor.softmax"),
+                           ("x.softmax(0)", "Tensor.softmax"), ("x[y]", "indexing by Tensor"),
                            ("torch.nn.functional.softmax(x)", "torch.nn.functional.softmax")]:
             reason, sentence = self.refused(f"import torch\ndef solve(x, y):\n  {call}\n",
                                             *[tensor(4, 4)] * 2)
             self.assertEqual(reason, "torch_call")
             self.assertIn(f"candidate.py:3: {name} is not available", sentence)
+
+    def test_both_recordings_have_each_kernel_from_one_compilation(self):
+        source = "import triton\n" + ADD.replace("def solve", """def note(**compiled):
+    with open("compilations", "a") as notes:
+        notes.write("from the cache " if compiled["cache_hit"] else "compiled ")
+
+triton.knobs.compilation.listener = note
+
+def solve""")
+        files = self.recorded(source, *[tensor(16)] * 3, scalar(16), more_bases=[2 * BASE])
+        self.assertEqual(sorted(files["compilations"].split()), ["cache", "compiled", "from", "the"])
+        self.assertEqual(files["plan.json"], files["1.plan.json"])
+        self.assertEqual(files["module.ptx"], files["1.module.ptx"])
+
+    def test_a_recording_that_ends_while_it_compiles_does_not_stop_the_other(self):
+        source = "import os, triton\n" + ADD.replace("def solve", """def end(**compiled):
+    os._exit(0)
+
+triton.knobs.compilation.listener = end
+
+def solve""")
+        files = record(source, *[tensor(16)] * 3, scalar(16), more_bases=[2 * BASE], timeout=60)
+        self.assertEqual([files[name].split("\n")[0] for name in ("failure", "1.failure")],
+                         ["exit", "exit"])
 
     def test_refusal_stays_though_the_candidate_catches_it(self):
         source = "import torch\n" + ADD + "    try:\n        torch.sum(x)\n    except BaseException:\n        pass\n"

@@ -137,6 +137,22 @@ TEST_F(Devices, PlansCopyAndSetMemoryInOrder) {
   EXPECT_EQ(values[24], 0x3fc00000);  // 1.5f
 }
 
+TEST_F(Devices, CopiesElementsOfViewsUntilTheDeadline) {
+  bench->tensor("small", std::vector<int8_t>{-1, 2, -3, 4, -5, 6});
+  ElementCopy copy;  // a matrix of 2 by 3, transposed
+  copy.source = {bench->allocation_of("small"), 0};
+  copy.target = {bench->allocation_of("o"), 4};
+  copy.elements = {Dtype::i32, Dtype::i8, 2, {3, 2}, {2, 1}, {1, 3}};
+  LaunchPlan plan = bench->plan();
+  plan.operations = {{copy, {}, 0}};
+  ASSERT_EQ(fault_of(bench->run_plan(plan)), "");
+  const auto values = bench->read<int>("o");
+  EXPECT_EQ(std::vector<int>(values.begin() + 1, values.begin() + 7),
+            (std::vector<int>{-1, 4, 2, -5, -3, 6}));
+  bench->options.deadline_seconds = 0;
+  EXPECT_EQ(bench->run_plan(plan).fault->kind, Fault::Kind::timeout);
+}
+
 TEST_F(Devices, ScratchIsPoisonedAndNamedInFaults) {
   LaunchPlan plan = bench->plan();
   const auto scratch = static_cast<uint32_t>(plan.allocations.size());

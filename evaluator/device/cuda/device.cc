@@ -332,8 +332,8 @@ class CudaDevice : public Device {
     RETURN_IF_ERROR(
         check(driver().cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
               "starting a capture"));
-    Result<std::optional<Fault>> captured =
-        capture_plan(driver(), stream, plan.module_, plan.plan_, plan.addresses_, plan.literals_);
+    Result<std::optional<Fault>> captured = capture_plan(
+        driver(), stream, *trusted_, plan.module_, plan.plan_, plan.addresses_, plan.literals_);
     const CUresult ended = driver().cuStreamEndCapture(stream, &plan.graph_);
     if (!captured.ok() || *captured) return captured;
     RETURN_IF_ERROR(check(ended, "ending a capture"));

@@ -20,10 +20,12 @@ namespace {
 
 class Capture {
  public:
-  Capture(const Driver& driver, CUstream stream, const CudaModule& module, const LaunchPlan& plan,
-          std::span<const CUdeviceptr> addresses, std::span<const CUdeviceptr> literals)
+  Capture(const Driver& driver, CUstream stream, TrustedModule& trusted, const CudaModule& module,
+          const LaunchPlan& plan, std::span<const CUdeviceptr> addresses,
+          std::span<const CUdeviceptr> literals)
       : driver_(driver),
         stream_(stream),
+        trusted_(trusted),
         module_(module),
         plan_(plan),
         addresses_(addresses),
@@ -222,8 +224,13 @@ class Capture {
     return expect(driver_, result, "adding a copy");
   }
 
+  Result<void> add(const ElementCopy& copy, CUdeviceptr /*literal*/) {
+    return trusted_.copy_elements(stream_, copy.elements, at(copy.target), at(copy.source));
+  }
+
   const Driver& driver_;
   CUstream stream_;
+  TrustedModule& trusted_;
   const CudaModule& module_;
   const LaunchPlan& plan_;
   std::span<const CUdeviceptr> addresses_;
@@ -273,10 +280,11 @@ Result<std::pair<CUdeviceptr, size_t>> CudaModule::variable(const std::string& n
 }
 
 Result<std::optional<Fault>> capture_plan(const Driver& driver, CUstream stream,
-                                          const CudaModule& module, const LaunchPlan& plan,
+                                          TrustedModule& trusted, const CudaModule& module,
+                                          const LaunchPlan& plan,
                                           std::span<const CUdeviceptr> addresses,
                                           std::span<const CUdeviceptr> literals) {
-  return Capture(driver, stream, module, plan, addresses, literals).run();
+  return Capture(driver, stream, trusted, module, plan, addresses, literals).run();
 }
 
 std::optional<Fault> fault_of(const Driver& driver, CUresult result, const std::string& kernel) {

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "evaluator/device/cuda/context.h"
+#include "evaluator/device/cuda/trusted_module.h"
 #include "evaluator/device/device.h"
 #include "evaluator/plan/plan.h"
 
@@ -44,10 +45,12 @@ class CudaModule : public Module {
 
 /// Adds a plan's operations to a stream that is being captured, after what the stream holds.
 /// `addresses[i]` is the address of the plan's i-th allocation. Literals of copies must have been
-/// uploaded to `literals` (one address per operation, 0 where there is none). Returns the fault of
-/// the first launch that the driver refused, if any; the capture is of no use then.
+/// uploaded to `literals` (one address per operation, 0 where there is none); `trusted` makes the
+/// element copies. Returns the fault of the first launch that the driver refused, if any; the
+/// capture is of no use then.
 Result<std::optional<Fault>> capture_plan(const Driver& driver, CUstream stream,
-                                          const CudaModule& module, const LaunchPlan& plan,
+                                          TrustedModule& trusted, const CudaModule& module,
+                                          const LaunchPlan& plan,
                                           std::span<const CUdeviceptr> addresses,
                                           std::span<const CUdeviceptr> literals);
 

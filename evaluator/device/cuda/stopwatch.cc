@@ -212,8 +212,8 @@ Result<void> CudaStopwatch::capture_call(Side side, uint32_t slot) {
     }
   }
   ASSIGN_OR_RETURN(const std::optional<Fault> fault,
-                   capture_plan(context_.driver(), stream, *timed.module, *timed.plan, addresses,
-                                literals_[static_cast<size_t>(side)]));
+                   capture_plan(context_.driver(), stream, trusted_, *timed.module, *timed.plan,
+                                addresses, literals_[static_cast<size_t>(side)]));
   if (fault && side == Side::candidate)
     refused_ = {"launch_limits", fault->explanation};
   else if (fault)

@@ -6,7 +6,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include "evaluator/check/trusted.h"
+#include "evaluator/check/element_copy.h"
 #include "tasks/fill_element.h"
 
 using namespace assay;
@@ -276,6 +276,14 @@ extern "C" __global__ void assay_fold(trusted::ComparisonPart* parts, uint64_t c
   }
   __syncthreads();
   if (threadIdx.x == 0) parts[0] = shared[0];
+}
+
+/// An element copy of a plan.
+extern "C" __global__ void assay_copy_elements(ElementGrid elements, void* target,
+                                               const void* source) {
+  const uint64_t count = elements.count();
+  for (uint64_t i = thread_number(); i < count; i += thread_count())
+    trusted::copy_element(elements, target, source, i);
 }
 
 /// Reads a clean buffer; `sink` is never written, but the compiler cannot know.

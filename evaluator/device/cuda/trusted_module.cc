@@ -49,7 +49,8 @@ Result<std::unique_ptr<TrustedModule>> TrustedModule::load(const Context& contex
       {&module->stamp_, "assay_stamp"},
       {&module->probe_, "assay_probe"},
       {&module->empty_, "assay_empty"},
-      {&module->ruler_, "assay_ruler"}};
+      {&module->ruler_, "assay_ruler"},
+      {&module->copy_, "assay_copy_elements"}};
   for (const auto& [function, name] : functions)
     RETURN_IF_ERROR(
         expect(driver, driver.cuModuleGetFunction(function, module->module_, name), name));
@@ -226,6 +227,12 @@ Result<Comparison> TrustedModule::compare(const SlotRegion& got, const SlotRegio
   RETURN_IF_ERROR(launch(fold_, context_.stream(), Shape{1, 1, kCompareThreads}, parts_, count));
   ASSIGN_OR_RETURN(const auto part, read<trusted::ComparisonPart>(parts_));
   return trusted::finish(part, tolerance);
+}
+
+Result<void> TrustedModule::copy_elements(CUstream stream, const ElementGrid& elements,
+                                          CUdeviceptr target, CUdeviceptr source) {
+  return launch(copy_, stream, Shape{blocks_for(elements.count(), 1, kThreads), 1, kThreads},
+                with_fewest_axes(elements), target, source);
 }
 
 Result<void> TrustedModule::flush_l2() {

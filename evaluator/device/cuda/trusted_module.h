@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "evaluator/check/comparison.h"
 #include "evaluator/device/cuda/context.h"
+#include "evaluator/plan/element_grid.h"
 #include "tasks/fill.h"
 
 namespace assay::cuda {
@@ -56,6 +57,9 @@ class TrustedModule {
   Result<Comparison> compare(const SlotRegion& got, const SlotRegion& want, Dtype dtype,
                              uint64_t elements, const Tolerance& tolerance);
 
+  /// The views' first elements lie at `target` and `source`.
+  Result<void> copy_elements(CUstream stream, const ElementGrid& elements, CUdeviceptr target,
+                             CUdeviceptr source);
   /// Reads a clean buffer of twice the L2, so that nothing else stays in it.
   Result<void> flush_l2();
   /// Writes (globaltimer, clock) of every multiprocessor to `stamps` (two u64 for each).
@@ -91,7 +95,7 @@ class TrustedModule {
              poison_fast_ = nullptr, hash_fast_ = nullptr, write_zones_ = nullptr,
              check_zones_ = nullptr, hash_ = nullptr, deal_ = nullptr, compare_ = nullptr,
              fold_ = nullptr, flush_ = nullptr, stamp_ = nullptr, probe_ = nullptr,
-             empty_ = nullptr, ruler_ = nullptr;
+             empty_ = nullptr, ruler_ = nullptr, copy_ = nullptr;
   CUdeviceptr result_ = 0;  // two u64 that kernels count into
   CUdeviceptr parts_ = 0;   // of comparisons
   uint64_t parts_count_ = 0;

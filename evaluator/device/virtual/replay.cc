@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "evaluator/check/trusted.h"
+#include "evaluator/check/element_copy.h"
 #include "evaluator/device/occupancy.h"
 #include "evaluator/device/virtual/launch.h"
 #include "evaluator/device/virtual/order.h"
@@ -111,6 +111,15 @@ Fault refused(const Launch& launch, const Refusal& refusal) {
   return fault;
 }
 
+Fault out_of_time(uint32_t operation) {
+  Fault fault;
+  fault.kind = Fault::Kind::timeout;
+  fault.reason = name(fault.kind);
+  fault.operation = operation;
+  fault.explanation = "the copies of tensors did not end in time";
+  return fault;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Replay>> Replay::prepare(AddressSpace& space, Image& image,
@@ -190,6 +199,19 @@ void Replay::copy_memory(const Copy& operation) const {
   }
 }
 
+bool Replay::copy_elements(const ElementCopy& operation, Clock::time_point deadline) const {
+  constexpr uint64_t kElementsBetweenLooks = 1 << 20;
+  const ElementGrid elements = with_fewest_axes(operation.elements);
+  const uint64_t count = elements.count();
+  std::byte* target = at(operation.target);
+  const std::byte* source = at(operation.source);
+  for (uint64_t i = 0; i < count; ++i) {
+    if (i % kElementsBetweenLooks == 0 && Clock::now() > deadline) return false;
+    trusted::copy_element(elements, target, source, i);
+  }
+  return true;
+}
+
 RunReport Replay::run(const DeviceInfo& info, const RunOptions& options, int threads) {
   RunReport report;
   const Clock::time_point begin = Clock::now();
@@ -209,6 +231,10 @@ RunReport Replay::run(const DeviceInfo& info, const RunOptions& options, int thr
     }
     if (const auto* copy = std::get_if<Copy>(&action)) {
       copy_memory(*copy);
+      continue;
+    }
+    if (const auto* copy = std::get_if<ElementCopy>(&action)) {
+      if (!copy_elements(*copy, deadline)) report.fault = out_of_time(i);
       continue;
     }
     const auto& asked = std::get<assay::Launch>(action);

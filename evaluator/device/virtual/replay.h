@@ -1,6 +1,7 @@
 // A plan bound to a module and buffers of the virtual device.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <span>
 #include <vector>
@@ -25,6 +26,9 @@ class Replay : public PreparedPlan {
   std::byte* at(const Location& location) const;
   void set_memory(const Memset& operation) const;
   void copy_memory(const Copy& operation) const;
+  /// False where `deadline` passed before the last element.
+  bool copy_elements(const ElementCopy& operation,
+                     std::chrono::steady_clock::time_point deadline) const;
 
   AddressSpace& space_;
   Image& image_;

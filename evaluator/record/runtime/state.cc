@@ -226,7 +226,7 @@ void State::wait_on_host(const Frontier& frontier) {
   for (Stream& stream : streams_) stream.frontier.merge(frontier);
 }
 
-void State::add(Stream& stream, std::variant<Launch, Memset, Copy> action) {
+void State::add(Stream& stream, Action action) {
   if (plan_.operations.size() >= limits::kOperations)
     fail("plan_limits", "solve() asks for more than {} launches, memsets and copies",
          limits::kOperations);

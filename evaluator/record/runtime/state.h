@@ -110,7 +110,7 @@ class State {
   Frontier reach_all() const;
   /// The host waits: whatever is asked for afterwards comes after these operations.
   void wait_on_host(const Frontier& frontier);
-  void add(Stream& stream, std::variant<Launch, Memset, Copy> action);
+  void add(Stream& stream, Action action);
 
   const LaunchPlan& plan() const { return plan_; }
   const DeviceInfo& device() const { return setup_.device; }

@@ -95,12 +95,9 @@ int encode_tiled(void* result, uint32_t data_type, uint32_t rank, void* address,
   return kSuccess;
 }
 
-}  // namespace
-
-extern "C" {
-
-cudaError_t cudaGetDriverEntryPoint(const char* symbol, void** function, unsigned long long,
-                                    cudaDriverEntryPointQueryResult* result) {
+/// What both functions that ask for a driver's function do.
+cudaError_t find_driver_function(const char* symbol, void** function,
+                                 cudaDriverEntryPointQueryResult* result) {
   if (symbol == nullptr || function == nullptr) return error(cudaErrorInvalidValue);
   if (std::strcmp(symbol, "cuTensorMapEncodeTiled") != 0)
     fail("unsupported_call",
@@ -112,10 +109,19 @@ cudaError_t cudaGetDriverEntryPoint(const char* symbol, void** function, unsigne
   return cudaSuccess;
 }
 
+}  // namespace
+
+extern "C" {
+
+cudaError_t cudaGetDriverEntryPoint(const char* symbol, void** function, unsigned long long,
+                                    cudaDriverEntryPointQueryResult* result) {
+  return find_driver_function(symbol, function, result);
+}
+
 cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned,
-                                             unsigned long long flags,
+                                             unsigned long long,
                                              cudaDriverEntryPointQueryResult* result) {
-  return cudaGetDriverEntryPoint(symbol, function, flags, result);
+  return find_driver_function(symbol, function, result);
 }
 
 }  // extern "C"

@@ -1,7 +1,7 @@
 # task: vector-add
 # expect: rejected
 # reason: torch_call
-# says: Tensor.copy_
+# says: Tensor.add_
 # case: ragged
 # Leaves the work to torch.
 import torch
