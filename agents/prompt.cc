@@ -56,6 +56,7 @@ const char* direction_text(Direction direction) {
 }
 
 std::string tolerance_text(const Task& task) {
+  if (!task.evidence.empty()) return "as the statement says";
   const ToleranceSpec& tolerance = task.tolerance;
   std::string text =
       tolerance.atol == "0" && tolerance.rtol == "0"

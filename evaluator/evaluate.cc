@@ -40,6 +40,7 @@
 #include "evaluator/timed_cases.h"
 #include "evaluator/triton/installation.h"
 #include "evaluator/triton/recorder.h"
+#include "tasks/evidence.h"
 
 namespace assay {
 
@@ -350,6 +351,8 @@ void Evaluator::check_case(Story& story, const BoundCase& bound, CaseResult& res
                            LaunchPlan plan) {
   Result<Trusted> reference = trusted_kernel(story.task, "reference", bound);
   if (!reference.ok()) return set_trouble(result, reference.error());
+  Result<Trusted> evidence = evidence_kernel(story.task, bound);
+  if (!evidence.ok()) return set_trouble(result, evidence.error());
   story.enter(Stage::check, bound.case_name);
   CheckJob job;
   job.bound = bound;
@@ -357,6 +360,7 @@ void Evaluator::check_case(Story& story, const BoundCase& bound, CaseResult& res
   job.candidate_plan = std::move(plan);
   job.reference = reference->artifact.get();
   job.reference_plan = std::move(reference->plan);
+  job.evidence = {evidence->artifact.get(), std::move(evidence->plan)};
   job.seed = result.seed;
   job.repeats = story.options.repeats;
   job.run = story.options.run;
@@ -446,7 +450,13 @@ Result<Candidate> Evaluator::reference_kernel(const Task& task, const std::strin
 Result<std::string> Evaluator::task_digest(const Task& task) {
   ASSIGN_OR_RETURN(const std::string toml, read_file(task.folder / "task.toml"));
   ASSIGN_OR_RETURN(const Candidate reference, reference_kernel(task, "reference"));
-  return Digest().add(toml).add(task.statement).add(reference.source).hex();
+  Digest digest;
+  digest.add(toml).add(task.statement).add(reference.source);
+  if (!task.evidence.empty()) {
+    ASSIGN_OR_RETURN(const Candidate evidence, reference_kernel(task, "evidence"));
+    digest.add(evidence.source);
+  }
+  return digest.hex();
 }
 
 Result<CheckReport> Evaluator::run_reference(const Task& task, const BoundCase& bound,
@@ -456,10 +466,17 @@ Result<CheckReport> Evaluator::run_reference(const Task& task, const BoundCase& 
   job.bound = bound;
   job.candidate = job.reference = reference.artifact.get();
   job.candidate_plan = job.reference_plan = reference.plan;
+  ASSIGN_OR_RETURN(const Trusted evidence, evidence_kernel(task, bound));
+  job.evidence = {evidence.artifact.get(), evidence.plan};
   job.seed = seed;
   job.repeats = 1;
   job.want_expected = true;
   return runners_->check(job);
+}
+
+Result<Evaluator::Trusted> Evaluator::evidence_kernel(const Task& task, const BoundCase& bound) {
+  if (task.evidence.empty()) return Trusted();
+  return trusted_kernel(evidence_task(task), "evidence", evidence_case(bound));
 }
 
 Result<std::shared_ptr<const Artifact>> Evaluator::trusted_artifact(const Task& task,

@@ -146,6 +146,8 @@ class Evaluator {
                                                            const std::string& which);
   Result<Trusted> trusted_kernel(const Task& task, const std::string& which,
                                  const BoundCase& bound);
+  /// evidence.cu; without an artifact for a task that has no evidence.
+  Result<Trusted> evidence_kernel(const Task& task, const BoundCase& bound);
 
   bool extract(Story& story);
   bool compile(Story& story);

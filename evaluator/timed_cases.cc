@@ -149,6 +149,8 @@ Result<CaseTiming> Evaluator::measure(const Task& task, const BoundCase& bound,
   job.candidate_plan = plan;
   job.baseline = naive.artifact.get();
   job.baseline_plan = std::move(naive.plan);
+  ASSIGN_OR_RETURN(const Trusted evidence, evidence_kernel(task, bound));
+  job.evidence = {evidence.artifact.get(), evidence.plan};
   job.budget = budget;
   CaseTiming timing;
   const std::optional<DeviceProfile> sheet = datasheet(device_.name);

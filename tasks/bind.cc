@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tasks/expression.h"
 #include "tasks/fill_kinds.h"
@@ -15,6 +16,9 @@ namespace assay {
 namespace {
 
 constexpr uint64_t kMostElements = uint64_t{1} << 40;
+
+/// Of outputs that are judged by evidence: any numbers, where the reference has numbers.
+constexpr Tolerance kFinite{std::numeric_limits<double>::infinity(), 0, std::nullopt};
 
 /// The state of one binding.
 class Binder {
@@ -31,6 +35,7 @@ class Binder {
     check_overrides();
     common_tolerance_ = bind_tolerance(task_.tolerance);
     for (const TensorSpec& tensor : task_.tensors) bound.tensors.push_back(bind_tensor(tensor));
+    for (const TensorSpec& tensor : task_.evidence) bound.evidence.push_back(bind_evidence(tensor));
     for (const ScalarSpec& scalar : task_.scalars) bound.scalars.push_back(bind_scalar(scalar));
     bound.flops = work("flops", task_.work.flops);
     bound.bytes = work("bytes", task_.work.bytes);
@@ -99,12 +104,26 @@ class Binder {
     bound.direction = tensor.direction;
     bound.dtype = tensor.dtype;
     if (tensor.direction != Direction::in)
-      bound.tolerance = tensor.tolerance ? bind_tolerance(*tensor.tolerance) : common_tolerance_;
-    if (!bind_shape(tensor, bound) || tensor.direction == Direction::out) return bound;
+      bound.tolerance = task_.evidence.empty() ? tolerance_of(tensor) : kFinite;
+    if (!bind_shape(tensor, bound, "tensor") || tensor.direction == Direction::out) return bound;
     const auto override = spec_.fills.find(tensor.name);
     const FillSpec& fill = override != spec_.fills.end() ? override->second : tensor.fill;
     bind_fill(tensor, fill, bound);
     return bound;
+  }
+
+  BoundTensor bind_evidence(const TensorSpec& tensor) {
+    BoundTensor bound;
+    bound.name = tensor.name;
+    bound.direction = Direction::out;
+    bound.dtype = tensor.dtype;
+    bound.tolerance = tolerance_of(tensor);
+    bind_shape(tensor, bound, "evidence");
+    return bound;
+  }
+
+  Tolerance tolerance_of(const TensorSpec& tensor) {
+    return tensor.tolerance ? bind_tolerance(*tensor.tolerance) : common_tolerance_;
   }
 
   Tolerance bind_tolerance(const ToleranceSpec& spec) {
@@ -123,8 +142,8 @@ class Binder {
     return tolerance;
   }
 
-  bool bind_shape(const TensorSpec& tensor, BoundTensor& bound) {
-    const std::string key = fmt::format("tensor {}: shape", tensor.name);
+  bool bind_shape(const TensorSpec& tensor, BoundTensor& bound, std::string_view kind) {
+    const std::string key = fmt::format("{} {}: shape", kind, tensor.name);
     uint64_t elements = 1;
     for (const std::string& expression : tensor.shape) {
       const Result<uint64_t> size = symbols_.evaluate_size(expression);

@@ -1,6 +1,7 @@
 // A case on disk: .npy files and the manifest.json that says what they are.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
@@ -61,7 +62,8 @@ Result<ordered_json> write_tensor(const fs::path& folder, const BoundTensor& ten
                        {"npy_dtype", npy_descr(tensor.dtype)},
                        {"stored_as", stored_as(tensor.dtype)},
                        {"files", files}};
-  if (tensor.direction != Direction::in) json["tolerance"] = describe(tensor.tolerance);
+  if (tensor.direction != Direction::in && std::isfinite(tensor.tolerance.atol))
+    json["tolerance"] = describe(tensor.tolerance);
   return json;
 }
 
@@ -88,10 +90,16 @@ Result<void> write_case(const BoundCase& bound, const CaseBytes& bytes,
                            {"role", bound.role == Role::test ? "test" : "timed"},
                            {"tensors", ordered_json::array()},
                            {"scalars", ordered_json::array()}};
-  for (const BoundTensor& tensor : bound.tensors) {
-    ASSIGN_OR_RETURN(ordered_json json, write_tensor(folder, tensor, bytes));
-    manifest["tensors"].push_back(std::move(json));
-  }
+  const auto write = [&](const std::vector<BoundTensor>& tensors,
+                         const char* list) -> Result<void> {
+    for (const BoundTensor& tensor : tensors) {
+      ASSIGN_OR_RETURN(ordered_json json, write_tensor(folder, tensor, bytes));
+      manifest[list].push_back(std::move(json));
+    }
+    return {};
+  };
+  RETURN_IF_ERROR(write(bound.tensors, "tensors"));
+  RETURN_IF_ERROR(write(bound.evidence, "evidence"));
   for (const BoundScalar& scalar : bound.scalars) manifest["scalars"].push_back(describe(scalar));
   if (seed) manifest["seed"] = *seed;
   return write_file(folder / "manifest.json", manifest.dump(2) + "\n");

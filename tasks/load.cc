@@ -113,6 +113,7 @@ class Loader {
     read_symbols(reader);
     read_tensors(reader);
     read_scalars(reader);
+    read_evidence(reader);
     if (const toml::table* table = reader.table("tolerance", Presence::required)) {
       TomlReader tolerance(problems_, *table, "tolerance");
       task_.tolerance = read_tolerance(tolerance);
@@ -207,24 +208,56 @@ class Loader {
                       "\"out\" or \"inout\"");
   }
 
-  TensorSpec read_tensor(TomlReader& reader) {
+  /// Name, dtype, shape and description.
+  TensorSpec read_form(TomlReader& reader, std::string_view kind, size_t number) {
     TensorSpec tensor;
-    tensor.name = read_parameter_name(reader, "tensor", task_.tensors.size() + 1);
-    const std::string direction =
-        reader.choice("direction", {"in", "out", "inout"}, Presence::required).value_or("");
-    any_output_ = any_output_ || direction != "in";
-    tensor.direction = direction == "out"     ? Direction::out
-                       : direction == "inout" ? Direction::inout
-                                              : Direction::in;
+    tensor.name = read_parameter_name(reader, kind, number);
     tensor.dtype = read_dtype(reader).value_or(Dtype::f32);
     tensor.shape = reader.expressions("shape", Presence::required).value_or(tensor.shape);
     if (tensor.shape.size() > kMostDimensions)
       reader.complain("shape", fmt::format("has more than {} dimensions", kMostDimensions));
     tensor.line = reader.line("shape");
     tensor.description = reader.text("description", Presence::required).value_or("");
+    return tensor;
+  }
+
+  TensorSpec read_tensor(TomlReader& reader) {
+    TensorSpec tensor = read_form(reader, "tensor", task_.tensors.size() + 1);
+    const std::string direction =
+        reader.choice("direction", {"in", "out", "inout"}, Presence::required).value_or("");
+    any_output_ = any_output_ || direction != "in";
+    tensor.direction = direction == "out"     ? Direction::out
+                       : direction == "inout" ? Direction::inout
+                                              : Direction::in;
     read_fill_and_tolerance(reader, tensor);
     reader.finish();
     return tensor;
+  }
+
+  void read_evidence(TomlReader& reader) {
+    const std::vector<const toml::table*> tables = reader.tables("evidence");
+    if (tables.size() > kMostTensors)
+      return reader.complain("evidence", fmt::format("more than {}", kMostTensors));
+    for (const toml::table* table : tables) {
+      TomlReader evidence(problems_, *table, fmt::format("evidence {}", task_.evidence.size() + 1));
+      TensorSpec tensor = read_form(evidence, "evidence", task_.evidence.size() + 1);
+      tensor.direction = Direction::out;
+      if (const toml::table* tolerance = evidence.table("tolerance", Presence::optional))
+        tensor.tolerance = read_tolerance_of(*tolerance, evidence.where());
+      evidence.finish();
+      task_.evidence.push_back(std::move(tensor));
+    }
+    if (tables.empty()) return;
+    for (const TensorSpec& tensor : task_.tensors) {
+      const std::string key = fmt::format("tensor {}", tensor.name);
+      if (tensor.tolerance)
+        problems_.add(tensor.tolerance->line, key + ": tolerance",
+                      "cannot be: in a task with [[evidence]] that is compared, not the outputs");
+      if (tensor.direction == Direction::inout)
+        problems_.add(tensor.line, key + ": direction",
+                      "is \"inout\"; allowed in a task with [[evidence]]: in, out, because "
+                      "evidence.cu needs the inputs as they were");
+    }
   }
 
   void read_fill_and_tolerance(TomlReader& reader, TensorSpec& tensor) {
@@ -240,10 +273,7 @@ class Loader {
     if (const toml::table* table = reader.table("tolerance", Presence::optional)) {
       if (tensor.direction == Direction::in)
         reader.complain("tolerance", "belongs to out and inout tensors; an input is not compared");
-      TomlReader tolerance(problems_, *table, reader.where() + ": tolerance");
-      tensor.tolerance = read_tolerance(tolerance);
-      tolerance.text("reason", Presence::optional);
-      tolerance.finish();
+      tensor.tolerance = read_tolerance_of(*table, reader.where());
     }
   }
 
@@ -265,6 +295,15 @@ class Loader {
         reader.complain(parameter.name, fmt::format("is missing; the fill {} needs it", *kind));
     reader.finish();
     return fill;
+  }
+
+  /// A tensor's own.
+  ToleranceSpec read_tolerance_of(const toml::table& table, const std::string& where) {
+    TomlReader reader(problems_, table, where + ": tolerance");
+    const ToleranceSpec tolerance = read_tolerance(reader);
+    reader.text("reason", Presence::optional);
+    reader.finish();
+    return tolerance;
   }
 
   ToleranceSpec read_tolerance(TomlReader& reader) {

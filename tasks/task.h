@@ -98,6 +98,9 @@ struct Task {
   std::map<std::string, int> derived_lines;
   std::vector<TensorSpec> tensors;  // in argument order
   std::vector<ScalarSpec> scalars;  // in argument order, after all tensors
+  /// Where right outputs are not unique: what the task's evidence.cu computes from a run's inputs
+  /// and outputs, judged in place of the outputs (tasks/evidence.h). All of direction out.
+  std::vector<TensorSpec> evidence;
   ToleranceSpec tolerance;
   std::string tolerance_reason;
   Work work;
@@ -133,6 +136,7 @@ struct BoundCase {
   std::string case_name;
   Role role = Role::test;
   std::vector<BoundTensor> tensors;
+  std::vector<BoundTensor> evidence;
   std::vector<BoundScalar> scalars;
   double flops = 0;
   double bytes = 0;

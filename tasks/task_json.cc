@@ -90,14 +90,14 @@ Fill to_fill(const json& value) {
 }
 
 json from_tolerance(const Tolerance& tolerance) {
-  json result = {{"atol", tolerance.atol}, {"rtol", tolerance.rtol}};
+  json result = {{"atol", from_number(tolerance.atol)}, {"rtol", tolerance.rtol}};
   if (tolerance.rel_frobenius) result["rel_frobenius"] = *tolerance.rel_frobenius;
   return result;
 }
 
 Tolerance to_tolerance(const json& value) {
   Tolerance tolerance;
-  tolerance.atol = value.at("atol");
+  tolerance.atol = to_number(value.at("atol"));
   tolerance.rtol = value.at("rtol");
   if (value.contains("rel_frobenius"))
     tolerance.rel_frobenius = value.at("rel_frobenius").get<double>();
@@ -135,6 +135,7 @@ void to_json(json& value, const BoundCase& bound) {
            {"flops", bound.flops},
            {"bytes", bound.bytes}};
   for (const BoundTensor& tensor : bound.tensors) value["tensors"].push_back(from_tensor(tensor));
+  for (const BoundTensor& tensor : bound.evidence) value["evidence"].push_back(from_tensor(tensor));
   for (const BoundScalar& scalar : bound.scalars)
     value["scalars"].push_back({{"name", scalar.name},
                                 {"dtype", name(scalar.dtype)},
@@ -148,6 +149,8 @@ void from_json(const json& value, BoundCase& bound) {
   bound.case_name = value.at("case");
   bound.role = value.at("role") == "timed" ? Role::timed : Role::test;
   for (const json& tensor : value.at("tensors")) bound.tensors.push_back(to_tensor(tensor));
+  for (const json& tensor : value.value("evidence", json::array()))
+    bound.evidence.push_back(to_tensor(tensor));
   for (const json& scalar : value.at("scalars"))
     bound.scalars.push_back(BoundScalar{scalar.at("name"),
                                         named(scalar.at("dtype"), dtype_from_name),

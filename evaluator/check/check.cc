@@ -14,7 +14,11 @@
 //   5  every element of every output is compared. A blank output (all zero) is wrong where the
 //      expected one is not blank, even if the tolerance would let it pass.
 //
-// A fault or a failure of the reference is trouble of ours, never the candidate's.
+// A task whose right outputs are not unique has evidence (tasks/evidence.h), computed from the
+// outputs of each run, the reference's too. In steps 3 and 5 it is compared like an output; the
+// outputs themselves then only need to be finite, not poison and not blank.
+//
+// A fault or a failure of a trusted kernel is trouble of ours, never the candidate's.
 #include "evaluator/check/check.h"
 
 #include <fmt/format.h>
@@ -23,9 +27,11 @@
 #include <chrono>
 
 #include "base/digest.h"
+#include "evaluator/check/buffers.h"
 #include "evaluator/check/diagnosis.h"
 #include "evaluator/check/explain.h"
 #include "evaluator/check/trusted.h"
+#include "tasks/evidence.h"
 
 namespace assay {
 
@@ -63,35 +69,10 @@ std::string reason_of(Fault::Kind kind) {
   }
 }
 
-/// Buffers of one side, released at the end.
-class Buffers {
- public:
-  explicit Buffers(Device& device) : device_(device) {}
-  ~Buffers() {
-    for (const Buffer& buffer : buffers_) device_.release(buffer);
-  }
-  Buffers(const Buffers&) = delete;
-  Buffers& operator=(const Buffers&) = delete;
-
-  Result<void> allocate(const BoundCase& bound) {
-    for (const BoundTensor& tensor : bound.tensors) {
-      ASSIGN_OR_RETURN(const Buffer buffer, device_.allocate(tensor.bytes(), tensor.name));
-      buffers_.push_back(buffer);
-    }
-    return {};
-  }
-  const std::vector<Buffer>& all() const { return buffers_; }
-  const Buffer& operator[](size_t i) const { return buffers_[i]; }
-
- private:
-  Device& device_;
-  std::vector<Buffer> buffers_;
-};
-
 /// From so many elements on, an output of zeros is a blank one, not the answer by chance.
 constexpr uint64_t kBlankElements = 16;
 
-/// The bytes of the output tensors of one run, by tensor position.
+/// The bytes that one run wrote, by position among the judged tensors; empty for inputs.
 using Outputs = std::vector<std::string>;
 
 class Checker {
@@ -99,13 +80,16 @@ class Checker {
   Checker(Device& device, const CheckJob& job)
       : device_(device),
         job_(job),
+        judged_(with_evidence(job.bound)),
         poison_keys_(draw_poison_keys(job.seed, job.bound.tensors.size())) {}
 
   Result<CheckReport> run() {
     const auto start = Clock::now();
     ASSIGN_OR_RETURN(const bool candidate_passed, run_candidate());
     if (candidate_passed) {
-      ASSIGN_OR_RETURN(const bool consistent, compare_runs());
+      for (Outputs& outputs : outputs_) RETURN_IF_ERROR(add_evidence(outputs));
+      if (job_.want_outputs) keep_outputs();
+      const bool consistent = compare_runs();
       if (consistent || job_.want_expected) RETURN_IF_ERROR(compare_with_reference(consistent));
     }
     report_.check_ms = milliseconds_since(start);
@@ -141,7 +125,7 @@ class Checker {
   /// Step 1. False when the story ended.
   Result<bool> run_candidate() {
     Buffers buffers(device_);
-    RETURN_IF_ERROR(buffers.allocate(job_.bound));
+    RETURN_IF_ERROR(buffers.allocate(tensors()));
     Result<std::unique_ptr<Module>> module = device_.load(*job_.candidate);
     if (!module.ok()) {
       if (module.error().kind != ErrorKind::unsupported) return module.error();
@@ -154,12 +138,8 @@ class Checker {
       if (run > 0) RETURN_IF_ERROR(device_.reset(**module));
       ASSIGN_OR_RETURN(const bool passed, run_once(buffers, *plan, run));
       if (!passed) return false;
-      if (run > 0 && difference_.empty()) difference_ = difference_of_last_run();
-      if (run > 1) outputs_.pop_back();
+      if (run > 1 && outputs_.back() == outputs_.front()) outputs_.pop_back();
     }
-    if (job_.want_outputs)
-      for (size_t i = 0; i < tensors().size(); ++i)
-        if (is_output(tensors()[i])) report_.outputs[tensors()[i].name] = outputs_.front()[i];
     return true;
   }
 
@@ -191,8 +171,7 @@ class Checker {
     Outputs& outputs = outputs_.emplace_back(tensors().size());
     for (size_t i = 0; i < tensors().size(); ++i) {
       if (!is_output(tensors()[i])) continue;
-      outputs[i].resize(buffers[i].bytes);
-      RETURN_IF_ERROR(device_.download(buffers[i], bytes_of(outputs[i])));
+      ASSIGN_OR_RETURN(outputs[i], buffers.download(i));
     }
     return true;
   }
@@ -227,8 +206,30 @@ class Checker {
     return true;
   }
 
+  /// Appends the evidence of a run with these outputs.
+  Result<void> add_evidence(Outputs& outputs) {
+    if (job_.bound.evidence.empty()) return {};
+    Buffers inputs(device_);
+    RETURN_IF_ERROR(inputs.allocate(tensors()));
+    std::vector<std::string> bytes = outputs;
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      if (is_output(tensors()[i])) continue;
+      RETURN_IF_ERROR(device_.fill(inputs[i], tensors()[i].fill, FillKey{job_.seed, 0}));
+      ASSIGN_OR_RETURN(bytes[i], inputs.download(i));
+    }
+    ASSIGN_OR_RETURN(std::vector<std::string> evidence,
+                     evidence_of(device_, job_.bound, job_.evidence, bytes, job_.run));
+    for (std::string& tensor : evidence) outputs.push_back(std::move(tensor));
+    return {};
+  }
+
+  void keep_outputs() {
+    for (size_t i = 0; i < judged_.size(); ++i)
+      if (is_output(judged_[i])) report_.outputs[judged_[i].name] = outputs_.front()[i];
+  }
+
   /// Steps 2 and 3. False when the story ended.
-  Result<bool> compare_runs() {
+  bool compare_runs() {
     for (size_t i = 0; i < tensors().size(); ++i) {
       if (tensors()[i].direction != Direction::out || outputs_.size() < 2) continue;
       const Unwritten unwritten = unwritten_in(i);
@@ -236,23 +237,25 @@ class Checker {
         return conclude(Outcome::wrong_output, "unwritten",
                         explain_unwritten(tensors()[i], unwritten));
     }
-    if (!difference_.empty())
-      return conclude(Outcome::nondeterministic, "repeat_differs", difference_);
+    for (size_t run = 1; run < outputs_.size(); ++run)
+      if (!agrees_with_first(outputs_[run])) return false;
     return true;
   }
 
-  /// How the last run's outputs differ from the first's by more than the tolerance; empty: not.
-  std::string difference_of_last_run() const {
-    for (size_t i = 0; i < tensors().size(); ++i) {
-      const BoundTensor& tensor = tensors()[i];
+  /// False when the story ended: these outputs differ from the first run's by more than the
+  /// tolerance.
+  bool agrees_with_first(const Outputs& outputs) {
+    for (size_t i = 0; i < judged_.size(); ++i) {
+      const BoundTensor& tensor = judged_[i];
       const std::string& first = outputs_.front()[i];
-      const std::string& last = outputs_.back()[i];
-      if (!is_output(tensor) || first == last) continue;
+      if (!is_output(tensor) || first == outputs[i]) continue;
       const Comparison comparison = trusted::compare_on_host(
-          last.data(), first.data(), tensor.dtype, tensor.elements, tensor.tolerance);
-      if (!comparison.passed()) return explain_difference(tensor, comparison);
+          outputs[i].data(), first.data(), tensor.dtype, tensor.elements, tensor.tolerance);
+      if (!comparison.passed())
+        return conclude(Outcome::nondeterministic, "repeat_differs",
+                        explain_difference(tensor, comparison, kind(i)));
     }
-    return "";
+    return true;
   }
 
   /// Elements of output `i` that hold the poison of their run in the first two runs. The patterns
@@ -275,7 +278,7 @@ class Checker {
   /// Steps 4 and 5.
   Result<void> compare_with_reference(bool judge) {
     Buffers expected(device_);
-    RETURN_IF_ERROR(expected.allocate(job_.bound));
+    RETURN_IF_ERROR(expected.allocate(tensors()));
     ASSIGN_OR_RETURN(const std::unique_ptr<Module> module, device_.load(*job_.reference));
     ASSIGN_OR_RETURN(const std::unique_ptr<PreparedPlan> plan,
                      device_.prepare(*module, job_.reference_plan, expected.all()));
@@ -286,7 +289,9 @@ class Checker {
         continue;
       }
       RETURN_IF_ERROR(device_.fill(expected[i], tensor.fill, FillKey{job_.seed, 0}));
-      if (job_.want_expected) RETURN_IF_ERROR(keep(expected[i], report_.inputs[tensor.name]));
+      if (job_.want_expected) {
+        ASSIGN_OR_RETURN(report_.inputs[tensor.name], expected.download(i));
+      }
     }
     RunOptions options = job_.run;
     options.schedule_seed = 0;
@@ -295,35 +300,55 @@ class Checker {
       return Error{ErrorKind::internal,
                    fmt::format("reference.cu of task {}, case {}: {}", job_.bound.task_id,
                                job_.bound.case_name, ran.fault->explanation)};
+    RETURN_IF_ERROR(add_expected_evidence(expected));
     Buffers got(device_);
-    RETURN_IF_ERROR(got.allocate(job_.bound));
-    for (size_t i = 0; i < tensors().size(); ++i) {
-      const BoundTensor& tensor = tensors()[i];
+    RETURN_IF_ERROR(got.allocate(judged_));
+    for (size_t i = 0; i < judged_.size(); ++i) {
+      const BoundTensor& tensor = judged_[i];
       if (!is_output(tensor)) continue;
-      if (job_.want_expected) RETURN_IF_ERROR(keep(expected[i], report_.expected[tensor.name]));
-      RETURN_IF_ERROR(device_.upload(got[i], bytes_of(outputs_[0][i])));
+      if (job_.want_expected) {
+        ASSIGN_OR_RETURN(report_.expected[tensor.name], expected.download(i));
+      }
+      RETURN_IF_ERROR(got.upload(i, outputs_[0][i]));
       ASSIGN_OR_RETURN(
           const Comparison comparison,
           device_.compare(got[i], expected[i], tensor.dtype, tensor.elements, tensor.tolerance));
       report_.comparisons.push_back({tensor.name, comparison});
-      if (judge && report_.outcome != Outcome::wrong_output)
-        RETURN_IF_ERROR(judge_output(i, comparison, expected[i]));
+      if (!judge || report_.outcome == Outcome::wrong_output) continue;
+      RETURN_IF_ERROR(judge_output(i, comparison, expected));
     }
     if (judge && report_.outcome != Outcome::wrong_output) conclude(Outcome::correct, "", "");
     return {};
   }
 
+  /// Behind the expected outputs, in buffers that did not exist while anything of theirs was
+  /// computed.
+  Result<void> add_expected_evidence(Buffers& expected) {
+    Outputs outputs(tensors().size());
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      if (!is_output(tensors()[i]) || job_.bound.evidence.empty()) continue;
+      ASSIGN_OR_RETURN(outputs[i], expected.download(i));
+    }
+    RETURN_IF_ERROR(add_evidence(outputs));
+    RETURN_IF_ERROR(expected.allocate(job_.bound.evidence));
+    for (size_t i = tensors().size(); i < outputs.size(); ++i)
+      RETURN_IF_ERROR(expected.upload(i, outputs[i]));
+    return {};
+  }
+
   /// Concludes wrong_output where output `i` is wrong.
-  Result<void> judge_output(size_t i, const Comparison& comparison, const Buffer& expected) {
-    const BoundTensor& tensor = tensors()[i];
+  Result<void> judge_output(size_t i, const Comparison& comparison, const Buffers& expected) {
+    const BoundTensor& tensor = judged_[i];
     const std::string& got = outputs_[0][i];
-    const bool blank = tensor.elements >= kBlankElements && all_zero(tensor, got);
+    const bool blank =
+        i < tensors().size() && tensor.elements >= kBlankElements && all_zero(tensor, got);
     if (comparison.passed() && !blank) return {};
-    std::string want;
-    RETURN_IF_ERROR(keep(expected, want));
+    ASSIGN_OR_RETURN(const std::string want, expected.download(i));
+    const bool unique = job_.bound.evidence.empty();
     if (!comparison.passed())
       conclude(Outcome::wrong_output, "mismatch",
-               explain_mismatch(tensor, comparison, diagnose(tensor, got, want, comparison)));
+               explain_mismatch(tensor, comparison,
+                                unique ? diagnose(tensor, got, want, comparison) : "", kind(i)));
     else if (!all_zero(tensor, want))
       conclude(Outcome::wrong_output, "mismatch",
                fmt::format("output {} is all zero, which is within the tolerance, but not what the "
@@ -332,21 +357,15 @@ class Checker {
     return {};
   }
 
-  Result<void> keep(const Buffer& buffer, std::string& bytes) {
-    bytes.resize(buffer.bytes);
-    return device_.download(buffer, bytes_of(bytes));
-  }
-
-  static std::span<std::byte> bytes_of(std::string& text) {
-    return std::as_writable_bytes(std::span(text.data(), text.size()));
-  }
+  /// What judged tensor `i` is called in explanations.
+  const char* kind(size_t i) const { return i < tensors().size() ? "output" : "evidence"; }
 
   Device& device_;
   const CheckJob& job_;
   CheckReport report_;
+  const std::vector<BoundTensor> judged_;    // tensors(), then the evidence
   const std::vector<uint64_t> poison_keys_;  // by tensor
-  std::vector<Outputs> outputs_;             // of the first two runs
-  std::string difference_;                   // between runs, for people; empty: none
+  std::vector<Outputs> outputs_;  // of the first two runs, and of those that differ from the first
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "evaluator/check/comparison.h"
+#include "evaluator/check/evidence.h"
 #include "evaluator/device/device.h"
 #include "evaluator/outcome.h"
 #include "evaluator/plan/plan.h"
@@ -22,6 +23,7 @@ struct CheckJob {
   LaunchPlan candidate_plan;
   const Artifact* reference = nullptr;
   LaunchPlan reference_plan;
+  EvidenceKernel evidence;     // where the case has evidence
   uint64_t seed = 0;           // secret
   int repeats = 2;             // runs of the candidate on the same input, at least 1
   RunOptions run;              // budget and deadline of one run

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace assay {
@@ -15,6 +16,7 @@ std::string size_text(double value) {
 }
 
 std::string tolerance_text(const Tolerance& tolerance) {
+  if (std::isinf(tolerance.atol)) return "the result must be finite";
   if (tolerance.atol == 0 && tolerance.rtol == 0) return "the result must be exact";
   return fmt::format("allowed: {:g} + {:g} * |expected|", tolerance.atol, tolerance.rtol);
 }
@@ -38,15 +40,15 @@ std::string coordinates(const BoundTensor& tensor, uint64_t index) {
 }
 
 std::string explain_mismatch(const BoundTensor& tensor, const Comparison& comparison,
-                             const std::string& hint) {
+                             const std::string& hint, std::string_view kind) {
   if (comparison.mismatches == 0)
     return fmt::format(
-        "output {}: each element is within its bound, but the relative error of the "
+        "{} {}: each element is within its bound, but the relative error of the "
         "whole is {} in the Frobenius norm, above {:g}",
-        tensor.name, size_text(comparison.rel_frobenius),
+        kind, tensor.name, size_text(comparison.rel_frobenius),
         tensor.tolerance.rel_frobenius.value_or(0));
   std::string text =
-      fmt::format("output {}: {} of {} elements are outside the tolerance ({})", tensor.name,
+      fmt::format("{} {}: {} of {} elements are outside the tolerance ({})", kind, tensor.name,
                   comparison.mismatches, comparison.elements, tolerance_text(tensor.tolerance));
   if (comparison.first) text += "; " + element_text(tensor, "first", *comparison.first);
   if (comparison.worst && comparison.worst->index != comparison.first->index)
@@ -62,9 +64,10 @@ std::string explain_unwritten(const BoundTensor& tensor, const Unwritten& unwrit
                      coordinates(tensor, unwritten.first));
 }
 
-std::string explain_difference(const BoundTensor& tensor, const Comparison& comparison) {
+std::string explain_difference(const BoundTensor& tensor, const Comparison& comparison,
+                               std::string_view kind) {
   std::string text =
-      fmt::format("output {} differs between two runs on the same input", tensor.name);
+      fmt::format("{} {} differs between two runs on the same input", kind, tensor.name);
   if (comparison.first)
     text += fmt::format(" in {} of {} elements, the first at {}", comparison.mismatches,
                         comparison.elements, coordinates(tensor, comparison.first->index));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "evaluator/check/comparison.h"
 #include "tasks/task.h"
@@ -13,14 +14,15 @@ namespace assay {
 std::string coordinates(const BoundTensor& tensor, uint64_t index);
 
 /// "output c: 1 of 1000 elements are outside the tolerance (allowed: ...); first at [999] ...", and
-/// the hint (diagnosis.h), if there is one.
+/// the hint (diagnosis.h), if there is one. `kind`: what the tensor is called, here and below.
 std::string explain_mismatch(const BoundTensor& tensor, const Comparison& comparison,
-                             const std::string& hint = "");
+                             const std::string& hint = "", std::string_view kind = "output");
 
 std::string explain_unwritten(const BoundTensor& tensor, const Unwritten& unwritten);
 
 /// `comparison` is that of two runs on the same input.
-std::string explain_difference(const BoundTensor& tensor, const Comparison& comparison);
+std::string explain_difference(const BoundTensor& tensor, const Comparison& comparison,
+                               std::string_view kind = "output");
 
 std::string explain_red_zone(const RedZoneDamage& damage);
 

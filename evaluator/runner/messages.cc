@@ -178,6 +178,8 @@ json job_message(const CheckJob& job) {
           {"candidate_plan", json(job.candidate_plan).dump()},
           {"reference", job.reference->key},
           {"reference_plan", json(job.reference_plan).dump()},
+          {"evidence", job.evidence.artifact ? job.evidence.artifact->key : ""},
+          {"evidence_plan", json(job.evidence.plan).dump()},
           {"seed", job.seed},
           {"repeats", job.repeats},
           {"instruction_budget", job.run.instruction_budget},
@@ -204,6 +206,9 @@ Result<CheckJob> parse_job(const json& message) {
                    guarded("plan", [&] { return plan("candidate_plan"); }));
   ASSIGN_OR_RETURN(const std::string reference_plan,
                    guarded("plan", [&] { return plan("reference_plan"); }));
+  ASSIGN_OR_RETURN(const std::string evidence_plan,
+                   guarded("plan", [&] { return plan("evidence_plan"); }));
+  ASSIGN_OR_RETURN(job.evidence.plan, parse_plan(evidence_plan));
   ASSIGN_OR_RETURN(job.candidate_plan, parse_plan(candidate_plan));
   ASSIGN_OR_RETURN(job.reference_plan, parse_plan(reference_plan));
   return job;

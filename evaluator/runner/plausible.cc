@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "evaluator/runner/messages.h"
+#include "tasks/evidence.h"
 
 namespace assay {
 
@@ -45,11 +46,12 @@ Result<void> plausible_comparison(const Comparison& comparison, const BoundTenso
   return {};
 }
 
-/// Comparisons of all outputs in their order, or none where the story ended before.
+/// Comparisons of all outputs and all evidence in their order, or none where the story ended
+/// before.
 Result<void> plausible_comparisons(const CheckReport& report, const CheckJob& job) {
   size_t compared = 0;
   bool passed = true;
-  for (const BoundTensor& tensor : job.bound.tensors) {
+  for (const BoundTensor& tensor : with_evidence(job.bound)) {
     if (!is_output(tensor) || report.comparisons.empty()) continue;
     if (compared == report.comparisons.size() || report.comparisons[compared].tensor != tensor.name)
       return implausible("no comparison of " + tensor.name);
@@ -67,9 +69,10 @@ Result<void> plausible_comparisons(const CheckReport& report, const CheckJob& jo
 /// Only tensors of the case that `wanted` accepts, each with all of its bytes.
 template <typename Wanted>
 Result<void> plausible_tensors(const Tensors& tensors, const CheckJob& job, const Wanted& wanted) {
+  const std::vector<BoundTensor> known = with_evidence(job.bound);
   for (const auto& [name, bytes] : tensors) {
-    const auto tensor = std::ranges::find(job.bound.tensors, name, &BoundTensor::name);
-    if (tensor == job.bound.tensors.end() || !wanted(*tensor) || bytes.size() != tensor->bytes())
+    const auto tensor = std::ranges::find(known, name, &BoundTensor::name);
+    if (tensor == known.end() || !wanted(*tensor) || bytes.size() != tensor->bytes())
       return implausible("bytes of a tensor that were not asked for");
   }
   return {};

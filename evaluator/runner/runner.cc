@@ -25,6 +25,7 @@
 #include "evaluator/runner/messages.h"
 #include "evaluator/runner/neighbours.h"
 #include "evaluator/runner/timing_messages.h"
+#include "tasks/evidence.h"
 
 namespace assay {
 
@@ -38,7 +39,7 @@ constexpr size_t kReportBytes = size_t{64} << 20;
 /// The most that the answer to a job can take.
 size_t reply_limit(const CheckJob& job) {
   uint64_t bytes = 0;
-  for (const BoundTensor& tensor : job.bound.tensors) bytes += tensor.bytes();
+  for (const BoundTensor& tensor : with_evidence(job.bound)) bytes += tensor.bytes();
   const uint64_t copies = (job.want_outputs ? 1 : 0) + (job.want_expected ? 2 : 0);
   const uint64_t room = kMaxFrameBytes - kReportBytes;
   return kReportBytes + (copies == 0 ? 0 : std::min(bytes, room / copies) * copies);
@@ -88,7 +89,7 @@ Result<json> Runner::ask(std::vector<const Artifact*> artifacts, json request, D
   const auto exchange = [&]() -> Result<json> {
     for (int pass = 0; pass < 2; ++pass)  // a second time for those that others pushed out
       for (const Artifact* artifact : artifacts)
-        RETURN_IF_ERROR(process_->hold(*artifact, deadline));
+        if (artifact) RETURN_IF_ERROR(process_->hold(*artifact, deadline));
     used_ = true;
     return process_->exchange(request, deadline, reply_limit_bytes);
   };
@@ -111,10 +112,11 @@ Error Runner::nonsense(const Error& error) {
 Result<CheckReport> Runner::check(const CheckJob& job) {
   json request = job_message(job);
   request["type"] = "check";
+  const int runs = (job.repeats + 1) * (job.bound.evidence.empty() ? 1 : 2);
   const Deadline deadline =
-      deadline_in((job.repeats + 1) * job.run.deadline_seconds + options_.overhead_seconds);
-  ASSIGN_OR_RETURN(const json reply, ask({job.reference, job.candidate}, std::move(request),
-                                         deadline, reply_limit(job)));
+      deadline_in(runs * job.run.deadline_seconds + options_.overhead_seconds);
+  ASSIGN_OR_RETURN(const json reply, ask({job.reference, job.candidate, job.evidence.artifact},
+                                         std::move(request), deadline, reply_limit(job)));
   Result<CheckReport> report = parse_report(reply.value("report", json()));
   const Result<void> fits = report.ok() ? plausible(*report, job) : report.error();
   if (!fits.ok()) return nonsense(fits.error());
@@ -129,8 +131,8 @@ Result<TimingReport> Runner::time(const TimeJob& job, bool fresh) {
   json request = time_job_message(job);
   request["type"] = "time";
   const Deadline deadline = deadline_in(30 * job.budget.cap_seconds + options_.overhead_seconds);
-  ASSIGN_OR_RETURN(const json reply,
-                   ask({job.baseline, job.candidate}, std::move(request), deadline, kReportBytes));
+  ASSIGN_OR_RETURN(const json reply, ask({job.baseline, job.candidate, job.evidence.artifact},
+                                         std::move(request), deadline, kReportBytes));
   Result<TimingReport> report = parse_timing(reply.value("timing", json()));
   if (!report.ok()) return nonsense(report.error());
   report->neighbours = describe(neighbours(info_.uuid));

@@ -66,6 +66,7 @@ class Server {
     ASSIGN_OR_RETURN(CheckJob job, parse_job(request));
     job.candidate = find(request.value("candidate", ""));
     job.reference = find(request.value("reference", ""));
+    job.evidence.artifact = find(request.value("evidence", ""));
     if (!job.candidate || !job.reference)
       return Error{ErrorKind::internal, "a job names an artifact that the runner does not hold"};
     return check(device_, job);
@@ -75,6 +76,7 @@ class Server {
     ASSIGN_OR_RETURN(TimeJob job, parse_time_job(request));
     job.candidate = find(request.value("candidate", ""));
     job.baseline = find(request.value("baseline", ""));
+    job.evidence.artifact = find(request.value("evidence", ""));
     if (!job.candidate || !job.baseline)
       return Error{ErrorKind::internal, "a job names an artifact that the runner does not hold"};
     return time_case(device_, job);

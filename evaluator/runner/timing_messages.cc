@@ -108,6 +108,8 @@ json time_job_message(const TimeJob& job) {
           {"candidate_plan", json(job.candidate_plan).dump()},
           {"baseline", job.baseline->key},
           {"baseline_plan", json(job.baseline_plan).dump()},
+          {"evidence", job.evidence.artifact ? job.evidence.artifact->key : ""},
+          {"evidence_plan", json(job.evidence.plan).dump()},
           {"seed", job.seed},
           {"budget", budget_json(job.budget)},
           {"deadline_seconds", job.deadline_seconds}};
@@ -127,6 +129,8 @@ Result<TimeJob> parse_time_job(const json& message) {
   };
   ASSIGN_OR_RETURN(const std::string candidate_plan, text("candidate_plan"));
   ASSIGN_OR_RETURN(const std::string baseline_plan, text("baseline_plan"));
+  ASSIGN_OR_RETURN(const std::string evidence_plan, text("evidence_plan"));
+  ASSIGN_OR_RETURN(job.evidence.plan, parse_plan(evidence_plan));
   ASSIGN_OR_RETURN(job.candidate_plan, parse_plan(candidate_plan));
   ASSIGN_OR_RETURN(job.baseline_plan, parse_plan(baseline_plan));
   return job;

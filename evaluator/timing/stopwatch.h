@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -46,6 +47,11 @@ class Stopwatch {
   /// same generation. `baseline_ran`: the baseline's last burst was on this generation, after the
   /// candidate's; otherwise it is run again, untimed.
   virtual Result<std::optional<TimingViolation>> verify(uint32_t generation, bool baseline_ran) = 0;
+
+  /// Bytes of the tensors of one call that verify() has just compared, by position: the inputs and
+  /// what this side wrote. `call` is below the calls of both sides.
+  virtual Result<std::vector<std::string>> tensors(Side side, uint32_t generation,
+                                                   uint32_t call) = 0;
 
   /// After the last block: input hashes, red zones, unused slots.
   virtual Result<std::optional<TimingViolation>> final_check() = 0;

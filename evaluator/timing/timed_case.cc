@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "evaluator/timing/evidence_stopwatch.h"
+
 namespace assay {
 
 Result<TimingReport> time_case(Device& device, const TimeJob& job) {
@@ -19,7 +21,9 @@ Result<TimingReport> time_case(Device& device, const TimeJob& job) {
   setup.hash_every_burst = job.budget.verify_every_burst;
   ASSIGN_OR_RETURN(const std::unique_ptr<Stopwatch> stopwatch, device.make_stopwatch(setup));
   const double setup_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-  ASSIGN_OR_RETURN(TimingReport report, measure(*stopwatch, job.budget, job.seed));
+  EvidenceStopwatch by_evidence(*stopwatch, device, job);
+  Stopwatch& judging = job.bound.evidence.empty() ? *stopwatch : by_evidence;
+  ASSIGN_OR_RETURN(TimingReport report, measure(judging, job.budget, job.seed));
   report.setup_ms = setup_ms;
   report.wall_ms += setup_ms;
   return report;

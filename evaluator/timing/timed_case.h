@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/result.h"
+#include "evaluator/check/evidence.h"
 #include "evaluator/device/device.h"
 #include "evaluator/timing/protocol.h"
 
@@ -15,7 +16,8 @@ struct TimeJob {
   LaunchPlan candidate_plan;
   const Artifact* baseline = nullptr;
   LaunchPlan baseline_plan;
-  uint64_t seed = 0;  // secret
+  EvidenceKernel evidence;  // where the case has evidence
+  uint64_t seed = 0;        // secret
   TimingBudget budget;
   double deadline_seconds = 10;  // of one burst
 };

@@ -136,20 +136,26 @@ struct Warp {
       }
   }
 
-  /// Adds the values that were loaded.
+  /// Adds the values that were loaded. Weights are two bf16 numbers each: where two of them weigh
+  /// opposite values, the rounding of one is all that is left.
   __device__ void add(const float (&weights)[2][4]) {
-    unsigned a[4] = {};
+    unsigned high[4] = {}, low[4] = {};
 #pragma unroll
-    for (int half = 0; half < kRowHalves; ++half) {
-      a[half] = rounded_pair(weights[0][2 * half], weights[0][2 * half + 1]);
-      a[half + 2] = rounded_pair(weights[1][2 * half], weights[1][2 * half + 1]);
-    }
+    for (int half = 0; half < kRowHalves; ++half)
+#pragma unroll
+      for (int n = 0; n < 2; ++n) {
+        const float first = weights[n][2 * half], second = weights[n][2 * half + 1];
+        const unsigned pair = rounded_pair(first, second);
+        high[half + 2 * n] = pair;
+        low[half + 2 * n] = rounded_pair(first - __uint_as_float(pair << 16),
+                                         second - __uint_as_float(pair & 0xffff0000u));
+      }
 #pragma unroll
     for (int h = 0; h < kHalves; ++h) {
-      accumulate(h * 8, a, value[0][h].x, value[1][h].x, value[2][h].x, value[3][h].x);
-      accumulate(h * 8 + 2, a, value[0][h].y, value[1][h].y, value[2][h].y, value[3][h].y);
-      accumulate(h * 8 + 4, a, value[0][h].z, value[1][h].z, value[2][h].z, value[3][h].z);
-      accumulate(h * 8 + 6, a, value[0][h].w, value[1][h].w, value[2][h].w, value[3][h].w);
+      accumulate(h * 8, high, low, value[0][h].x, value[1][h].x, value[2][h].x, value[3][h].x);
+      accumulate(h * 8 + 2, high, low, value[0][h].y, value[1][h].y, value[2][h].y, value[3][h].y);
+      accumulate(h * 8 + 4, high, low, value[0][h].z, value[1][h].z, value[2][h].z, value[3][h].z);
+      accumulate(h * 8 + 6, high, low, value[0][h].w, value[1][h].w, value[2][h].w, value[3][h].w);
     }
   }
 
@@ -182,10 +188,14 @@ struct Warp {
   }
 
   /// Two neighbouring elements of four tokens.
-  __device__ void accumulate(int tile, const unsigned (&a)[4], unsigned v0, unsigned v1,
-                             unsigned v2, unsigned v3) {
-    multiply_add(sums[tile], a, low_halves(v0, v1), low_halves(v2, v3));
-    multiply_add(sums[tile + 1], a, high_halves(v0, v1), high_halves(v2, v3));
+  __device__ void accumulate(int tile, const unsigned (&high)[4], const unsigned (&low)[4],
+                             unsigned v0, unsigned v1, unsigned v2, unsigned v3) {
+    const unsigned even[2] = {low_halves(v0, v1), low_halves(v2, v3)};
+    const unsigned odd[2] = {high_halves(v0, v1), high_halves(v2, v3)};
+    multiply_add(sums[tile], low, even[0], even[1]);
+    multiply_add(sums[tile], high, even[0], even[1]);
+    multiply_add(sums[tile + 1], low, odd[0], odd[1]);
+    multiply_add(sums[tile + 1], high, odd[0], odd[1]);
   }
 };
 

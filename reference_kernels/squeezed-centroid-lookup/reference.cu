@@ -28,7 +28,7 @@ __global__ void denominators(const __nv_bfloat16* q, const __nv_bfloat16* centro
 
 /// One thread a cluster.
 __global__ void averages(const __nv_bfloat16* q, const __nv_bfloat16* centroids, const double* lse,
-                         double* weights, float* avg, int all, int queries, int dim, int clusters) {
+                         float* avg, int all, int queries, int dim, int clusters) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= all) return;
   const long long first = static_cast<long long>(i / clusters) * queries;
@@ -36,34 +36,31 @@ __global__ void averages(const __nv_bfloat16* q, const __nv_bfloat16* centroids,
   for (int m = 0; m < queries; ++m)
     sum += exp(score(q + (first + m) * dim, centroids + static_cast<long long>(i) * dim, dim) -
                lse[first + m]);
-  weights[i] = sum / queries;
-  avg[i] = static_cast<float>(weights[i]);
+  avg[i] = static_cast<float>(sum / queries);
 }
 
 /// One thread a key.
-__global__ void mask(const double* weights, const int* labels, unsigned char* keep, long long all,
+__global__ void mask(const float* avg, const int* labels, unsigned char* keep, long long all,
                      int clusters, int length, float threshold) {
   const long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
   if (i >= all) return;
   const int label = labels[i];
-  keep[i] = label == clusters || weights[i / length * clusters + label] > threshold;
+  keep[i] = label == clusters || avg[i / length * clusters + label] > threshold;
 }
 
 extern "C" void solve(const __nv_bfloat16* q, const __nv_bfloat16* centroids, const int* sizes,
                       const int* labels, float* avg, unsigned char* keep, int heads, int queries,
                       int dim, int clusters, int length, float threshold, cudaStream_t stream) {
   constexpr int kThreads = 64;
-  double *lse, *weights;
+  double* lse = nullptr;
   cudaMallocAsync(reinterpret_cast<void**>(&lse), sizeof(double) * heads * queries, stream);
-  cudaMallocAsync(reinterpret_cast<void**>(&weights), sizeof(double) * heads * clusters, stream);
   const int rows = heads * queries, all = heads * clusters;
   const long long keys = static_cast<long long>(heads) * length;
   denominators<<<(rows + kThreads - 1) / kThreads, kThreads, 0, stream>>>(
       q, centroids, sizes, lse, rows, queries, dim, clusters);
   averages<<<(all + kThreads - 1) / kThreads, kThreads, 0, stream>>>(
-      q, centroids, lse, weights, avg, all, queries, dim, clusters);
+      q, centroids, lse, avg, all, queries, dim, clusters);
   mask<<<static_cast<unsigned>((keys + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
-      weights, labels, keep, keys, clusters, length, threshold);
-  cudaFreeAsync(weights, stream);
+      avg, labels, keep, keys, clusters, length, threshold);
   cudaFreeAsync(lse, stream);
 }

@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "evaluator/compile/entry.h"
 #include "evaluator/record/recorder.h"
+#include "tasks/evidence.h"
 
 namespace assay {
 
@@ -55,6 +56,12 @@ Result<CheckReport> Bench::run(const Task& task, const BoundCase& bound, const s
   job.reference = reference.get();
   ASSIGN_OR_RETURN(job.candidate_plan, plan_of(*candidate, bound, *device_));
   ASSIGN_OR_RETURN(job.reference_plan, plan_of(*reference, bound, *device_));
+  std::shared_ptr<const Artifact> evidence;
+  if (!task.evidence.empty()) {
+    ASSIGN_OR_RETURN(evidence, compile(evidence_task(task), "evidence"));
+    job.evidence.artifact = evidence.get();
+    ASSIGN_OR_RETURN(job.evidence.plan, plan_of(*evidence, evidence_case(bound), *device_));
+  }
   job.seed = seed;
   job.want_outputs = true;
   job.want_expected = true;

@@ -32,7 +32,7 @@ std::vector<double> cluster_weights(const double* query, const double* centroids
 CpuOutputs look_clusters_up(const CpuCase& in) {
   const size_t heads = in.size("heads"), queries = in.size("queries"), dim = in.size("dim");
   const size_t clusters = in.size("clusters"), length = in.size("length");
-  std::vector<double> avg, keep;
+  std::vector<double> avg, contradictions;
   for (size_t h = 0; h < heads; ++h) {
     std::vector<double> sums(clusters);
     for (size_t m = 0; m < queries; ++m) {
@@ -42,13 +42,15 @@ CpuOutputs look_clusters_up(const CpuCase& in) {
       for (size_t c = 0; c < clusters; ++c) sums[c] += weights[c];
     }
     for (double& sum : sums) sum /= static_cast<double>(queries);
+    double& wrong = contradictions.emplace_back(0);
     for (size_t l = 0; l < length; ++l) {
       const auto label = static_cast<size_t>(in.tensor("labels")[h * length + l]);
-      keep.push_back(label == clusters || sums[label] > in.scalar("threshold") ? 1 : 0);
+      const double keep = label == clusters || sums[label] > in.scalar("threshold") ? 1 : 0;
+      if (in.tensor("keep")[h * length + l] != keep) ++wrong;
     }
     avg.insert(avg.end(), sums.begin(), sums.end());
   }
-  return {{"avg", avg}, {"keep", keep}};
+  return {{"weights", avg}, {"contradictions", contradictions}};
 }
 
 CpuOutputs transform_channels(const CpuCase& in) {

@@ -10,8 +10,8 @@
 
 namespace assay {
 
-/// A case's inputs and scalars by name, widened to double: exact for every dtype up to 32 bits, and
-/// for 64-bit integers below 2^53.
+/// A case's inputs and scalars by name, of a task with evidence also what reference.cu wrote,
+/// widened to double: exact for every dtype up to 32 bits, and for 64-bit integers below 2^53.
 struct CpuCase {
   std::map<std::string, std::vector<double>> tensors;
   std::map<std::string, double> scalars;
@@ -21,7 +21,8 @@ struct CpuCase {
   size_t size(const std::string& name) const { return static_cast<size_t>(scalars.at(name)); }
 };
 
-/// All outputs of a task by name, before the rounding to their dtypes.
+/// All outputs of a task by name, or its evidence where it has any, before the rounding to their
+/// dtypes.
 using CpuOutputs = std::map<std::string, std::vector<double>>;
 using CpuReference = std::function<CpuOutputs(const CpuCase&)>;
 using CpuReferences = std::map<std::string, CpuReference>;  // by task id

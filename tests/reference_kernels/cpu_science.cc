@@ -151,13 +151,79 @@ CpuOutputs fadin(const CpuCase& in) {
   return out;
 }
 
+using Matrix = std::vector<std::vector<double>>;
+
+/// Ascending, by rotations through half of the angle that the 2 x 2 problem of each pair has.
+std::vector<double> eigenvalues_of(Matrix m) {
+  const size_t n = m.size();
+  for (int sweep = 0; sweep < 30; ++sweep)
+    for (size_t r = 0; r < n; ++r)
+      for (size_t c = r + 1; c < n; ++c) {
+        const double angle = 0.5 * std::atan2(2 * m[r][c], m[c][c] - m[r][r]);
+        const auto turn = [&](double& x, double& y) {
+          const double old = x;
+          x = std::cos(angle) * old - std::sin(angle) * y;
+          y = std::sin(angle) * old + std::cos(angle) * y;
+        };
+        for (size_t k = 0; k < n; ++k) turn(m[k][r], m[k][c]);
+        for (size_t k = 0; k < n; ++k) turn(m[r][k], m[c][k]);
+      }
+  std::vector<double> values;
+  for (size_t k = 0; k < n; ++k) values.push_back(m[k][k]);
+  std::ranges::sort(values);
+  return values;
+}
+
+double norm_of(const Matrix& m) {
+  double squares = 0;
+  for (const auto& row : m) squares += std::inner_product(row.begin(), row.end(), row.begin(), 0.0);
+  return std::sqrt(squares);
+}
+
+Matrix product(const Matrix& a, const Matrix& b) {
+  const size_t n = a.size();
+  Matrix result(n, std::vector<double>(n));
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j)
+      for (size_t k = 0; k < n; ++k) result[i][j] += a[i][k] * b[k][j];
+  return result;
+}
+
+/// The evidence of what reference.cu wrote. Its eigenvalues must be those found here, and what its
+/// vectors miss may come from rounding them to f32, else 0 is expected.
+CpuOutputs eigen_evidence(const CpuCase& in) {
+  const size_t batch = in.size("batch"), n = in.size("n");
+  const auto rounding = [](double error) { return error < 1e-6 ? error : 0; };
+  CpuOutputs evidence{{"descents", std::vector<double>(batch)}};
+  for (size_t b = 0; b < batch; ++b) {
+    Matrix a(n, std::vector<double>(n)), v = a, transposed = a;
+    for (size_t i = 0; i < n; ++i)
+      for (size_t j = 0; j < n; ++j) {
+        a[i][j] = in.tensor("A")[(b * n + std::max(i, j)) * n + std::min(i, j)];
+        v[i][j] = transposed[j][i] = in.tensor("V")[(b * n + i) * n + j];
+      }
+    const double norm = norm_of(a) > 0 ? norm_of(a) : 1e-30;
+    for (const double value : eigenvalues_of(a))
+      evidence["eigenvalues"].push_back(static_cast<float>(value) / norm);
+    Matrix residual = product(a, v), gram = product(transposed, v);
+    for (size_t i = 0; i < n; ++i) {
+      gram[i][i] -= 1;
+      for (size_t j = 0; j < n; ++j) residual[i][j] -= v[i][j] * in.tensor("w")[b * n + j];
+    }
+    evidence["residual"].push_back(rounding(norm_of(residual) / norm));
+    evidence["orthogonality"].push_back(rounding(norm_of(gram) / std::sqrt(double(n))));
+  }
+  return evidence;
+}
+
 }  // namespace
 
 CpuReferences science_references() {
   return {{"volume-render-composite", composite},
           {"triplane-pyramid-sample", sample_planes},
           {"hawkes-lag-correlations", lag_correlations},
-          {"fadin-loss-grad-raised-cosine", fadin}};
+          {"fadin-loss-grad-raised-cosine", fadin},
+          {"batched-symmetric-eigh-jacobi", eigen_evidence}};
 }
 
 }  // namespace assay

@@ -174,11 +174,17 @@ TEST(Messages, AJobSurvivesTheWay) {
     launch.relocations = {{8, {0, 4}}};
     a.job.candidate_plan.operations = {{launch, {}, 0}};
     a.job.reference_plan.allocations = {{Allocation::Kind::argument, 1, "", 4000}};
+    a.job.bound.evidence = {a.job.bound.tensors[1]};
+    a.job.bound.evidence[0].name = "evidence";
+    a.job.bound.tensors[1].tolerance.atol = std::numeric_limits<double>::infinity();
+    a.job.evidence = {&a.reference, a.job.candidate_plan};
     const json message = sent(job_message(a.job));
     const Result<CheckJob> b = parse_job(message);
     RC_ASSERT(b.ok());
     RC_ASSERT(message.at("candidate") == "doubles");
     RC_ASSERT(message.at("reference") == "reference");
+    RC_ASSERT(message.at("evidence") == "reference");
+    RC_ASSERT(a.job.evidence.plan == b->evidence.plan);
     RC_ASSERT(json(a.job.bound) == json(b->bound));
     RC_ASSERT(a.job.candidate_plan == b->candidate_plan);
     RC_ASSERT(a.job.reference_plan == b->reference_plan);

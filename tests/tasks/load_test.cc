@@ -3,6 +3,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "task_text.h"
+#include "tasks/evidence.h"
 
 namespace assay {
 namespace {
@@ -44,6 +45,46 @@ TEST_F(LoadTest, ReadsAValidTask) {
   EXPECT_FALSE(task->cases[2].on_virtual);
   EXPECT_EQ(task->cases[1].fills.at("x").kind, FillKind::outliers);
   EXPECT_EQ(task->cases[2].role, Role::timed);
+}
+
+TEST_F(LoadTest, ReadsEvidence) {
+  const Result<Task> task = load(evidence_task_text());
+  ASSERT_TRUE(task.ok()) << task.error().message;
+  ASSERT_EQ(task->evidence.size(), 1u);
+  EXPECT_EQ(task->evidence[0].name, "error");
+  EXPECT_EQ(task->evidence[0].direction, Direction::out);
+  EXPECT_EQ(task->signature().find("error"), std::string::npos);
+  const Task kernel = evidence_task(*task);
+  EXPECT_EQ(kernel.signature(),
+            "extern \"C\" void solve(const float* x, const float* y, float* error, int rows, "
+            "float eps, cudaStream_t stream)");
+  const BoundCase bound = *bind(*task, task->cases[0]);
+  EXPECT_TRUE(std::isinf(bound.tensors[1].tolerance.atol));
+  ASSERT_EQ(bound.evidence.size(), 1u);
+  EXPECT_EQ(bound.evidence[0].elements, 3u);
+  EXPECT_EQ(bound.evidence[0].tolerance.atol, 1e-6);
+  EXPECT_EQ(evidence_case(bound).tensors.size(), 3u);
+}
+
+TEST_F(LoadTest, SaysWhatIsWrongWithEvidence) {
+  const auto complaint = [&](const std::string& from, const std::string& to) {
+    const Result<Task> task = load(changed(evidence_task_text(), from, to));
+    EXPECT_FALSE(task.ok()) << from << " -> " << to;
+    return task.ok() ? "" : task.error().message;
+  };
+  EXPECT_THAT(complaint("name = \"error\"", "name = \"y\""),
+              HasSubstr("evidence y: name: \"y\" was used before"));
+  EXPECT_THAT(complaint("shape = [\"rows\"]\ndescription = \"error",
+                        "shape = [\"rws\"]\ndescription = \"error"),
+              HasSubstr("evidence error: shape: \"rws\": position 1: unknown symbol"));
+  EXPECT_THAT(complaint("description = \"error", "fill = 3\ndescription = \"error"),
+              HasSubstr("evidence error: \"fill\": is not a known key"));
+  EXPECT_THAT(
+      complaint("direction = \"out\"", "fill = { kind = \"normal\" }\ndirection = \"inout\""),
+      HasSubstr("tensor y: direction: is \"inout\"; allowed in a task with [[evidence]]"));
+  EXPECT_THAT(complaint("description = \"output\"",
+                        "tolerance = { atol = 0, rtol = 0 }\ndescription = \"output\""),
+              HasSubstr("tensor y: tolerance: cannot be: in a task with [[evidence]]"));
 }
 
 TEST_F(LoadTest, SignatureListsPointersThenScalarsThenTheStream) {

@@ -98,6 +98,18 @@ TEST_F(NpyTest, ACaseIsWrittenWithItsManifest) {
   EXPECT_EQ(manifest["scalars"][1]["value"], static_cast<double>(0.1f));
 }
 
+TEST_F(NpyTest, EvidenceIsWrittenInAListOfItsOwn) {
+  const Task task = *load_task(write_task(folder_.path() / "suite", evidence_task_text()));
+  CaseBytes bytes;
+  bytes.outputs["y"] = bytes.outputs["error"] = std::string(12, 'y');
+  ASSERT_TRUE(write_case(*bind(task, task.cases[0]), bytes, std::nullopt, folder_.path()).ok());
+  EXPECT_TRUE(fs::exists(folder_.path() / "error.output.npy"));
+  const auto manifest = nlohmann::json::parse(*read_file(folder_.path() / "manifest.json"));
+  EXPECT_EQ(manifest["evidence"][0]["files"]["output"], "error.output.npy");
+  EXPECT_EQ(manifest["evidence"][0]["tolerance"]["atol"], 1e-6);
+  EXPECT_FALSE(manifest["tensors"][1].contains("tolerance"));
+}
+
 TEST_F(NpyTest, TheSeedStaysSecretUnlessGiven) {
   const Task task = *load_task(write_task(folder_.path() / "suite", kTaskText));
   CaseBytes bytes;

@@ -85,6 +85,18 @@ inline std::string changed(std::string text, const std::string& from, const std:
   return text;
 }
 
+/// The valid task with one evidence, `error`, in place of the output's tolerance.
+inline std::string evidence_task_text() {
+  const std::string tolerance = "tolerance = { atol = 0, rtol = 1e-5, rel_frobenius = 1e-6 }\n";
+  return changed(changed(kTaskText, tolerance, ""), "[tolerance]", R"toml([[evidence]]
+name = "error"
+dtype = "f32"
+shape = ["rows"]
+description = "error of each row"
+
+[tolerance])toml");
+}
+
 inline void write_text(const std::filesystem::path& path, const std::string& text) {
   std::filesystem::create_directories(path.parent_path());
   std::ofstream(path, std::ios::binary) << text;

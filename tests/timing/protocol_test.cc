@@ -34,6 +34,9 @@ class FakeStopwatch : public Stopwatch {
     return {};
   }
   uint32_t max_calls() const override { return memory_calls; }
+  Result<std::vector<std::string>> tensors(Side, uint32_t, uint32_t) override {
+    return Error{ErrorKind::unsupported, "this stopwatch moves no data"};
+  }
   Result<Burst> burst(Side side, uint32_t generation) override {
     repeated_content |= !seen.insert({side, generation}).second;
     const double call_us = side == Side::baseline    ? baseline_us

@@ -124,6 +124,20 @@ const Region& Slots::output(Side side, size_t tensor) const {
   return outputs_[index_of(side) ^ (swapped_ ? 1 : 0)][tensor];
 }
 
+Result<std::vector<std::string>> Slots::download(uint32_t slot, Side side) const {
+  std::vector<std::string> tensors;
+  for (size_t i = 0; i < bound_.tensors.size(); ++i) {
+    const bool in = bound_.tensors[i].direction == Direction::in;
+    const Region& region = in ? inputs_[i] : output(side, i);
+    std::string& bytes = tensors.emplace_back(region.bytes, '\0');
+    const Driver& driver = context_.driver();
+    RETURN_IF_ERROR(expect(
+        driver, driver.cuMemcpyDtoH_v2(bytes.data(), bases_[slot] + region.offset, bytes.size()),
+        "downloading a timed call's tensors"));
+  }
+  return tensors;
+}
+
 std::vector<Region> Slots::scratch(size_t side) const {
   std::vector<Region> regions;
   for (const Place& place : places_[side])

@@ -66,6 +66,8 @@ class Slots {
   /// Output `tensor` of the candidate against the baseline's, by twice the tolerance: the baseline
   /// may be off by the tolerance as well.
   Result<Comparison> compare(Range range, size_t tensor);
+  /// Bytes of a slot's tensors, by position: inputs, and what a side wrote.
+  Result<std::vector<std::string>> download(uint32_t slot, Side side) const;
   Result<RedZoneDamage> check_red_zones();
 
   const BoundCase& bound() const { return bound_; }

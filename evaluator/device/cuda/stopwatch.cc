@@ -392,6 +392,12 @@ Result<std::optional<TimingViolation>> CudaStopwatch::verify(uint32_t generation
   return Found();
 }
 
+Result<std::vector<std::string>> CudaStopwatch::tensors(Side side, uint32_t generation,
+                                                        uint32_t call) {
+  slots_->swap(generation % 2 != 0);
+  return slots_->download(graph_of(Side::candidate, generation).first + call, side);
+}
+
 Result<std::optional<TimingViolation>> CudaStopwatch::final_check() {
   using Found = std::optional<TimingViolation>;
   ASSIGN_OR_RETURN(const RedZoneDamage damage, slots_->check_red_zones());

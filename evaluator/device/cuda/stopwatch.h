@@ -29,6 +29,7 @@ class CudaStopwatch : public Stopwatch {
   uint32_t max_calls() const override { return slots_->count(); }
   Result<Burst> burst(Side side, uint32_t generation) override;
   Result<std::optional<TimingViolation>> verify(uint32_t generation, bool baseline_ran) override;
+  Result<std::vector<std::string>> tensors(Side side, uint32_t generation, uint32_t call) override;
   Result<std::optional<TimingViolation>> final_check() override;
   void rest(double milliseconds) override;
 
