@@ -25,7 +25,7 @@ struct Step {
   }
 
  private:
-  static constexpr float kCancelled = 0.125f;
+  static constexpr float kCancelled = 1;
 
   /// From the moments as they are stored: their roundings are far below the step's other ones.
   __device__ float careful(float p, float m, float v) const {
