@@ -23,7 +23,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "expert-kernels.md"
 SUITES = ["classic-and-numerics", "attention-and-serving"]
-ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+?) \| ([^|]+?) \|[^|]*\|[^|]*\|[^|]*\| *([^|]*?) *\|$", re.M)
+ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+?) \| ([^|]+?) \| ([^|]*?) *\| ([^|]*?) *\| ([^|]*?) *\| *([^|]*?) *\|$", re.M)
 TRITON_TABLE = re.compile(r"(\| task \| timed case \| expert\.py \|.*\n\|[-|]+\n)(?:\|.*\n)*")
 QUERY = """
 select evaluations.task_id, cases.name, evaluations.outcome, timings.candidate_us,
@@ -95,9 +95,12 @@ def cells(line, row):
     return [f"{row['us']:.0f} us", f"{share:.0f} %" + ("" if reached else " (missed)"), f"{naive:.1f}"]
 
 
-def beside_torch(row, torch):
+def beside_torch(time, torch):
+    """`time`: a cell of the table, "12 us"."""
+    if not time:
+        return ""
     times = [torch[key] for key in ("eager_us", "compiled_us") if key in torch]
-    return " / ".join(f"{us / row['us']:.2f}" for us in times) if row["us"] else ""
+    return " / ".join(f"{us / float(time.split()[0]):.2f}" for us in times)
 
 
 def triton_rows(runs):
@@ -117,13 +120,12 @@ def filled(page, runs, torch):
     rows = measured(runs, "")
 
     def fill(found):
-        task, case, line, beside = found.groups()
-        row = rows.get((task, case))
-        if row is None:
-            return found[0]
+        task, case, line, *values, beside = found.groups()
+        if (task, case) in rows:
+            values = cells(line, rows[task, case])
         if (task, case) in torch:
-            beside = beside_torch(row, torch[task, case])
-        return f"| `{task}` | {case} | {line} | " + " | ".join([*cells(line, row), beside]) + " |"
+            beside = beside_torch(values[0], torch[task, case])
+        return f"| `{task}` | {case} | {line} | " + " | ".join([*values, beside]) + " |"
 
     page = ROW.sub(fill, page)
     if of_triton := list(triton_rows(runs)):

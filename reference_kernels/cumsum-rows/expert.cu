@@ -7,7 +7,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kQuads = 4;  // per lane, in tiles of long rows
+constexpr int kQuads = 8;  // per lane, in tiles of long rows
 constexpr int kPerWarp = 32 * 4 * kQuads;
 constexpr int kPerTile = kWarps * kPerWarp;
 constexpr unsigned kAll = ~0u;

@@ -1,10 +1,9 @@
-// Specialist: the distance comes from r^2 = |x|^2 + |y|^2 - 2 x y, where // blocks of 128 x 128
-// are products on tensor cores in f32 quality: coordinates are split into two f16 numbers, and
-// three of the four partial products are summed in f32 (the fourth is below f32 rounding). Tiles of
-// both parts come through shared memory with cp.async, two deep, 16-byte chunks permuted against
-// bank conflicts; the kernel function is applied to the sums in registers, and the matrix is
-// written once, past the caches. Where points nearly coincide, distances are computed again from the
-// coordinates.
+// Specialist: the distance comes from r^2 = |x|^2 + |y|^2 - 2 x y, of which x y comes in blocks of
+// 128 x 128 that are products on tensor cores in f32 quality: coordinates are split into two f16
+// numbers, and three of the four partial products are summed in f32 (the fourth is below f32
+// rounding). Tiles of both parts come through shared memory with cp.async, two deep, 16-byte chunks
+// permuted against bank conflicts; the kernel function is applied to the sums in registers, and the
+// matrix is written once, past the caches.
 #include <cuda_fp16.h>
 
 namespace {
@@ -12,7 +11,6 @@ namespace {
 constexpr int kTile = 128;  // rows and columns of a block
 constexpr int kDepth = 32;  // coordinates of a step
 constexpr int kStages = 2;
-constexpr float kClose = 1e-3f;  // a squared distance relative to the squared norms
 constexpr int kThreads = 256;
 constexpr int kWarpRows = 64, kWarpColumns = 32;  // of a warp: 2 x 4 warps
 constexpr int kChunk = 8;                         // halves in 16 bytes
@@ -87,17 +85,6 @@ __device__ float square_root(float x) {
   return root;
 }
 
-/// From the coordinates: the difference of large numbers leaves few digits of a small distance, and
-/// a root makes even fewer of them. Exactly 0 for equal points; those that do not exist are far.
-__device__ __noinline__ float squared_distance(const Problem& p, int row, int column) {
-  if (row >= p.x.points || column >= p.y.points) return 1;
-  const float* x = p.x.coordinates + static_cast<long long>(row) * p.d;
-  const float* y = p.y.coordinates + static_cast<long long>(column) * p.d;
-  float sum = 0;
-  for (int c = 0; c < p.d; ++c) sum += (x[c] - y[c]) * (x[c] - y[c]);
-  return sum;
-}
-
 /// Turns products of the points row and row + 8 of x with eight points of y into kernel values.
 /// p.first: -log2(e) / ell.
 __device__ void finish(const Problem& p, float (&products)[kWarpColumns / 8][4], int row,
@@ -111,9 +98,7 @@ __device__ void finish(const Problem& p, float (&products)[kWarpColumns / 8][4],
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       const float of_column = __ldg(&p.y.facts[min(column + j * 8 + e % 2, p.y.points - 1)].x);
-      float square = of_row[e / 2] + of_column - 2 * products[j][e];
-      if (square < kClose * (of_row[e / 2] + of_column))
-        square = squared_distance(p, row + e / 2 * 8, column + j * 8 + e % 2);
+      const float square = of_row[e / 2] + of_column - 2 * products[j][e];
       products[j][e] = exp2f(square_root(fmaxf(square, 0.0f)) * p.first);
     }
 }

@@ -1,11 +1,10 @@
-// Specialist: // blocks of 128 x 128
-// are products on tensor cores in f32 quality: coordinates are split into two f16 numbers, and
-// three of the four partial products are summed in f32 (the fourth is below f32 rounding). Tiles of
-// both parts come through shared memory with cp.async, two deep, 16-byte chunks permuted against
-// bank conflicts; the kernel function is applied to the sums in registers, and the matrix is
-// written once, past the caches. Roots of the variances of each point and layer are tabled
-// beforehand; the arc cosine is a polynomial of degree 7 and a square root (Abramowitz and
-// Stegun 4.4.46), and the sine shares that root.
+// Specialist: blocks of 128 x 128 of x y, which are products on tensor cores in f32 quality:
+// coordinates are split into two f16 numbers, and three of the four partial products are summed in
+// f32 (the fourth is below f32 rounding). Tiles of both parts come through shared memory with
+// cp.async, two deep, 16-byte chunks permuted against bank conflicts; the kernel function is
+// applied to the sums in registers, and the matrix is written once, past the caches. Roots of the
+// variances of each point and layer are tabled beforehand; the arc cosine is a polynomial of degree
+// 7 and a square root (Abramowitz and Stegun 4.4.46), and the sine shares that root.
 #include <cuda_fp16.h>
 
 namespace {
