@@ -1,9 +1,11 @@
 // Specialist: one pass over x and dy. A team of threads (a warp, or a block of 256) takes every
-// n-th row; its threads own fixed columns, keep the row in registers between the two row sums and
-// dx, and carry the column sums in registers from row to row. At the end each team writes its
-// column sums into scratch, and a small kernel adds the teams up, in a fixed order: the result does
-// not depend on the schedule. Rows that do not fit into the registers of a team (32 columns a
-// thread) are done in strips by two kernels that read everything twice.
+// n-th row; its threads own fixed columns and carry the column sums in registers from row to row.
+// Between the two row sums and dx the row stays in shared memory, where each thread finds what it
+// asked for, while the next row is on its way there; rows that are no packs of 16 bytes stay in
+// registers. At the end each team writes its column sums into scratch, and a small kernel adds the
+// teams up, in a fixed order: the result does not depend on the schedule. Rows that do not fit into
+// the registers of a team (32 columns a thread) are done in strips by two kernels that read
+// everything twice.
 #include <cuda_bf16.h>
 
 namespace {
@@ -95,32 +97,80 @@ __device__ const Pack<kWidth>* packs_of(const __nv_bfloat16* elements) {
   return reinterpret_cast<const Pack<kWidth>*>(elements);
 }
 
+constexpr int kPacksAhead = 2 * kColumnsPerThread / 8;  // of x and dy, of one row and thread
+constexpr int kBytesAhead = 2 * kPacksAhead * kThreads * static_cast<int>(sizeof(uint4));
+
+/// 16 bytes, or zeros.
+__device__ void copy_async(uint4* target, const uint4* source, bool inside) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
+                   static_cast<unsigned>(__cvta_generic_to_shared(target))),
+               "l"(source), "r"(inside ? 16 : 0)
+               : "memory");
+}
+__device__ void commit_copies() { asm volatile("cp.async.commit_group;"); }
+__device__ void wait_for_all_but_newest() { asm volatile("cp.async.wait_group 1;" ::: "memory"); }
+
 template <int kTeam, int kWidth>
-__global__ void __launch_bounds__(kThreads) backward(const Problem p) {
+__global__ void __launch_bounds__(kThreads, kWidth == 8 ? 2 : 1) backward(const Problem p) {
   constexpr int kPacks = kColumnsPerThread / kWidth;
+  constexpr bool kAhead = kWidth == 8;
+  extern __shared__ uint4 ahead[];  // [2][kPacksAhead][kThreads]
   const int rank = threadIdx.x % kTeam, packs = p.cols / kWidth;
   const int team = blockIdx.x * (kThreads / kTeam) + threadIdx.x / kTeam;
   if (team >= p.teams) return;  // whole warps, or nobody
 
-  float dw[kPacks][kWidth] = {}, db[kPacks][kWidth] = {};
-  for (int row = team; row < p.rows; row += p.teams) {
-    const long long start = static_cast<long long>(row) * packs;
-    Pack<kWidth> x[kPacks], dy[kPacks];
+  const auto slot = [&](int stage, int pack) -> uint4& {
+    return ahead[(stage * kPacksAhead + pack) * kThreads + threadIdx.x];
+  };
+  const auto fetch = [&](int row, int stage) {
+    if constexpr (kAhead) {
 #pragma unroll
-    for (int k = 0; k < kPacks; ++k) {
-      const int i = rank + k * kTeam;
-      x[k] = i < packs ? __ldcs(packs_of<kWidth>(p.x) + start + i) : Pack<kWidth>{};
-      dy[k] = i < packs ? __ldcs(packs_of<kWidth>(p.dy) + start + i) : Pack<kWidth>{};
+      for (int k = 0; k < kPacks; ++k) {
+        const bool inside = row < p.rows && rank + k * kTeam < packs;
+        const long long at = inside ? static_cast<long long>(row) * packs + rank + k * kTeam : 0;
+        copy_async(&slot(stage, k), packs_of<kWidth>(p.x) + at, inside);
+        copy_async(&slot(stage, kPacks + k), packs_of<kWidth>(p.dy) + at, inside);
+      }
+      commit_copies();
     }
-    const float mean = __ldg(p.mean + row), rstd = __ldg(p.rstd + row);
+  };
+
+  float dw[kPacks][kWidth] = {}, db[kPacks][kWidth] = {};
+  fetch(team, 0);
+  float mean = __ldg(p.mean + team), rstd = __ldg(p.rstd + team);
+  int stage = 0;
+  for (int row = team; row < p.rows; row += p.teams, stage ^= 1) {
+    const long long start = static_cast<long long>(row) * packs;
+    const int next = row + p.teams;
+    fetch(next, stage ^ 1);
+    const float next_mean = next < p.rows ? __ldg(p.mean + next) : 0;
+    const float next_rstd = next < p.rows ? __ldg(p.rstd + next) : 0;
+    Pack<kWidth> kept[kAhead ? 1 : 2 * kPacks];  // x, then dy
+    if constexpr (kAhead) {
+      wait_for_all_but_newest();
+    } else {
+#pragma unroll
+      for (int k = 0; k < kPacks; ++k) {
+        const int i = rank + k * kTeam;
+        kept[k] = i < packs ? __ldcs(packs_of<kWidth>(p.x) + start + i) : Pack<kWidth>{};
+        kept[kPacks + k] = i < packs ? __ldcs(packs_of<kWidth>(p.dy) + start + i) : Pack<kWidth>{};
+      }
+    }
+    const auto pack_of_row = [&](int pack) -> const Pack<kWidth>& {
+      if constexpr (kAhead)
+        return slot(stage, pack);
+      else
+        return kept[pack];
+    };
 
     Pair sums{0, 0};
 #pragma unroll
     for (int k = 0; k < kPacks; ++k) {
       const int i = rank + k * kTeam;
       float values[kWidth], gradients[kWidth], weights[kWidth];
-      unpack(x[k], values);
-      unpack(dy[k], gradients);  // 0 beyond the row, so that nothing is added there
+      unpack(pack_of_row(k), values);
+      unpack(pack_of_row(kPacks + k),
+             gradients);  // 0 beyond the row, so that nothing is added there
       unpack(i < packs ? __ldg(packs_of<kWidth>(p.w) + i) : Pack<kWidth>{}, weights);
 #pragma unroll
       for (int e = 0; e < kWidth; ++e) {
@@ -138,14 +188,16 @@ __global__ void __launch_bounds__(kThreads) backward(const Problem p) {
       const int i = rank + k * kTeam;
       if (i >= packs) continue;
       float values[kWidth], gradients[kWidth], weights[kWidth];
-      unpack(x[k], values);
-      unpack(dy[k], gradients);
+      unpack(pack_of_row(k), values);
+      unpack(pack_of_row(kPacks + k), gradients);
       unpack(__ldg(packs_of<kWidth>(p.w) + i), weights);
 #pragma unroll
       for (int e = 0; e < kWidth; ++e)
         values[e] = rstd * (gradients[e] * weights[e] - c2 - (values[e] - mean) * rstd * c1);
       __stcs(reinterpret_cast<Pack<kWidth>*>(p.dx) + start + i, packed(values));
     }
+    mean = next_mean;
+    rstd = next_rstd;
   }
 
   float* partial = p.partial + static_cast<long long>(team) * 2 * p.cols;
@@ -222,10 +274,13 @@ template <int kTeam>
 void launch(const Problem& p, cudaStream_t stream) {
   constexpr int kTeams = kThreads / kTeam;
   const int blocks = (p.teams + kTeams - 1) / kTeams;
-  if (p.cols % 8 == 0)
-    backward<kTeam, 8><<<blocks, kThreads, 0, stream>>>(p);
-  else
+  if (p.cols % 8 == 0) {
+    cudaFuncSetAttribute(backward<kTeam, 8>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         kBytesAhead);
+    backward<kTeam, 8><<<blocks, kThreads, kBytesAhead, stream>>>(p);
+  } else {
     backward<kTeam, 1><<<blocks, kThreads, 0, stream>>>(p);
+  }
 }
 
 }  // namespace

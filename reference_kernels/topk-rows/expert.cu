@@ -2,17 +2,19 @@
 // complement of its column: entries are distinct and their order is the order asked for.
 //
 // Short rows: a warp keeps a row in registers and takes the largest k times by warp reductions.
-// Long rows: a block streams a row once. Elements above a threshold, which is never above the k-th
-// largest so far, enter a buffer in shared memory; a full buffer is sorted and cut to k, which
-// raises the threshold. The first threshold comes from the maxima of the threads' first elements,
-// so that with shuffled data the buffer hardly ever fills. A tile that overflows the buffer is
-// taken again in quarters that fit.
+// Long rows: a block streams a row once, a tile ahead. Elements above a threshold, which is never
+// above the k-th largest so far, enter a buffer in shared memory; a crowded buffer is sorted and
+// cut to k, which raises the threshold. That happens early, since sorts are what costs: few entries
+// are sorted fast, and a few tiles already give a threshold that with shuffled data hardly anything
+// reaches later. The first threshold comes from the maxima of the threads' first elements. A tile
+// that overflows the buffer is taken again in quarters that fit.
 namespace {
 
 constexpr int kThreads = 256;
 constexpr int kQuads = 4;  // per thread and tile
 constexpr int kTile = kThreads * 4 * kQuads;
 constexpr int kCapacity = 2048;  // entries; at least the largest k plus a quarter of a tile
+constexpr int kCrowd = 384;      // entries beyond the largest k that are worth a sort
 constexpr int kSmallK = 32;      // most for one warp
 constexpr unsigned kAll = ~0u;
 
@@ -101,20 +103,22 @@ struct Buffer {
     __syncthreads();
   }
 
-  /// False where the entry found no place. Not a whole-block call.
-  __device__ bool offer(unsigned image, int column, Entry above) {
+  /// Notes the entry if it is above the threshold; its place, which may be beyond the capacity, or
+  /// -1. Not a whole-block call.
+  __device__ int offer(unsigned image, int column, Entry above) {
     const Entry entry = entry_of(image, column);
-    if (image == 0 || entry <= above) return true;
+    if (image == 0 || entry <= above) return -1;
     const int place = atomicAdd(&count, 1);
-    if (place >= kCapacity) return false;
-    entries[place] = entry;
-    return true;
+    if (place < kCapacity) entries[place] = entry;
+    return place;
   }
-  __device__ bool offer(const uint4& images, int column, Entry above) {
-    bool found = offer(images.x, column, above);
-    found = offer(images.y, column + 1, above) && found;
-    found = offer(images.z, column + 2, above) && found;
-    return offer(images.w, column + 3, above) && found;
+  /// Four in a row; the last place.
+  __device__ int offer(const uint4& images, int column, Entry above) {
+    const unsigned best = max(max(images.x, images.y), max(images.z, images.w));
+    if (best < static_cast<unsigned>(above >> 32)) return -1;
+    const int first = max(offer(images.x, column, above), offer(images.y, column + 1, above));
+    const int second = max(offer(images.z, column + 2, above), offer(images.w, column + 3, above));
+    return max(first, second);
   }
 
   /// Sorts the first `size` entries, a power of two, in descending order.
@@ -166,6 +170,13 @@ __device__ void guess_threshold(Buffer& buffer, const uint4 (&tile)[kQuads], int
 }
 
 template <bool kAligned>
+__device__ void load_tile(uint4 (&tile)[kQuads], const float* __restrict__ x, int start, int cols) {
+#pragma unroll
+  for (int q = 0; q < kQuads; ++q)
+    tile[q] = load_images<kAligned>(x, start + (q * kThreads + threadIdx.x) * 4, cols);
+}
+
+template <bool kAligned>
 __global__ void __launch_bounds__(kThreads)
     long_rows(const float* __restrict__ x, float* __restrict__ values, int* __restrict__ indices,
               int cols, int k) {
@@ -173,19 +184,25 @@ __global__ void __launch_bounds__(kThreads)
   const long long row = blockIdx.x;
   x += row * cols;
   buffer.clear();
+  uint4 next[kQuads];
+  load_tile<kAligned>(next, x, 0, cols);
   for (int start = 0; start < cols; start += kTile) {
     const int first = start + static_cast<int>(threadIdx.x) * 4;
     uint4 tile[kQuads];
 #pragma unroll
-    for (int q = 0; q < kQuads; ++q)
-      tile[q] = load_images<kAligned>(x, first + q * kThreads * 4, cols);
+    for (int q = 0; q < kQuads; ++q) tile[q] = next[q];
+    load_tile<kAligned>(next, x, start + kTile, cols);
     if (start == 0 && cols >= kTile && k <= kThreads) guess_threshold(buffer, tile, k);
     Entry above = buffer.threshold;
-    bool found = true;
+    int place = -1;
 #pragma unroll
     for (int q = 0; q < kQuads; ++q)
-      found = buffer.offer(tile[q], first + q * kThreads * 4, above) && found;
-    if (!__syncthreads_or(!found)) continue;
+      place = max(place, buffer.offer(tile[q], first + q * kThreads * 4, above));
+    if (!__syncthreads_or(place >= k + kCrowd)) continue;
+    if (!__syncthreads_or(place >= kCapacity)) {
+      buffer.cut(k, cols);
+      continue;
+    }
 
     buffer.cut(k, start);  // without this tile
 #pragma unroll

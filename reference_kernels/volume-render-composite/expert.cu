@@ -3,6 +3,9 @@
 // group of lanes, as many as a colour has vectors, takes a sample, so that 16 (or 8, or 2) bytes a
 // lane are read once, side by side; weights travel by shuffles. Sums are joined at the end of the
 // ray.
+//
+// With four channels shuffles would bound that: 16 lanes take a ray then, and each of them four
+// samples in a row, colours too.
 #include <cuda_fp16.h>
 
 namespace {
@@ -142,6 +145,77 @@ __global__ void __launch_bounds__(kThreads) composite(const Problem p, int lanes
   }
 }
 
+/// Four channels, and a multiple of four samples.
+__global__ void __launch_bounds__(kThreads) composite_thin(const Problem p) {
+  constexpr int kLanes = 16, kOwn = 4;  // of a ray; samples of a lane
+  const int lane = threadIdx.x % kLanes;
+  const long long ray =
+      static_cast<long long>(blockIdx.x) * (kThreads / kLanes) + threadIdx.x / kLanes;
+  const long long from = ray < p.rays ? ray : p.rays - 1;
+  const float* sigma = p.sigma + from * p.samples;
+  const float* z = p.z + from * p.samples;
+  const __half* color = p.color + from * p.samples * kOwn;
+  const float norm = __ldg(p.dnorm + from);
+  float sums[4] = {}, total = 0, depths = 0;
+  float transmittance = 1;  // in front of the next samples
+  for (int start = 0; start < p.samples; start += kLanes * kOwn) {
+    const int first = start + lane * kOwn;
+    float4 densities = make_float4(0, 0, 0, 0), places = densities;
+    uint4 colors[2] = {};  // of two samples each
+    if (first < p.samples) {
+      densities = __ldcs(reinterpret_cast<const float4*>(sigma + first));
+      places = __ldcs(reinterpret_cast<const float4*>(z + first));
+#pragma unroll
+      for (int i = 0; i < 2; ++i)
+        colors[i] = __ldcs(reinterpret_cast<const uint4*>(color + first * 4) + i);
+    }
+    float next = __shfl_down_sync(kAll, places.x, 1, kLanes);
+    if (lane == kLanes - 1 && first + kOwn < p.samples) next = __ldg(z + first + kOwn);
+    const float density[] = {densities.x, densities.y, densities.z, densities.w};
+    const float place[] = {places.x, places.y, places.z, places.w, next};
+
+    float weights[kOwn];  // seen from the lane's first sample
+    float product = 1;
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      const float delta =
+          first + i + 1 < p.samples ? 100 * (place[i + 1] - place[i]) * norm : 1e10f * norm;
+      const float through = __expf(-fmaxf(density[i], 0.0f) * delta);
+      weights[i] = (1 - through) * product;
+      product *= through + 1e-10f;
+    }
+#pragma unroll
+    for (int distance = 1; distance < kLanes; distance *= 2) {
+      const float before = __shfl_up_sync(kAll, product, distance, kLanes);
+      if (lane >= distance) product *= before;
+    }
+    const float before = __shfl_up_sync(kAll, product, 1, kLanes);
+    const float seen = lane == 0 ? transmittance : transmittance * before;
+    transmittance *= __shfl_sync(kAll, product, kLanes - 1, kLanes);
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      const float weight = weights[i] * seen;
+      total += weight;
+      depths += weight * place[i];
+      const uint4& pair = colors[i / 2];
+      add(sums, i % 2 == 0 ? make_uint2(pair.x, pair.y) : make_uint2(pair.z, pair.w), weight);
+    }
+  }
+#pragma unroll
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
+    total += __shfl_xor_sync(kAll, total, distance);
+    depths += __shfl_xor_sync(kAll, depths, distance);
+#pragma unroll
+    for (float& sum : sums) sum += __shfl_xor_sync(kAll, sum, distance);
+  }
+  if (lane > 0 || ray >= p.rays) return;
+  auto* rgb = reinterpret_cast<__half2*>(p.rgb + ray * 4);
+  rgb[0] = __floats2half2_rn(sums[0] + transmittance, sums[1] + transmittance);
+  rgb[1] = __floats2half2_rn(sums[2] + transmittance, sums[3] + transmittance);
+  p.acc[ray] = total;
+  p.depth[ray] = depths;
+}
+
 template <int kWidth>
 void launch(const Problem& p, cudaStream_t stream) {
   int lanes = 1;
@@ -156,7 +230,9 @@ extern "C" void solve(const float* sigma, const __half* color, const float* z, c
                       __half* rgb, float* acc, float* depth, int rays, int samples, int channels,
                       cudaStream_t stream) {
   const Problem p{sigma, color, z, dnorm, rgb, acc, depth, rays, samples, channels};
-  if (channels % 8 == 0)
+  if (channels == 4 && samples % 4 == 0)
+    composite_thin<<<(rays - 1) / (kThreads / 16) + 1, kThreads, 0, stream>>>(p);
+  else if (channels % 8 == 0)
     launch<8>(p, stream);
   else if (channels % 4 == 0)
     launch<4>(p, stream);
