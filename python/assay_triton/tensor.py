@@ -102,9 +102,11 @@ class Tensor:
         return self.permute(order)
 
     def t(self):
-        return self.transpose(0, 1) if self.ndim == 2 else self
+        if self.ndim > 2:
+            raise RuntimeError(f"t() takes at most 2 axes, the tensor has {self.ndim}")
+        return self.T
 
-    T = property(t)
+    T = property(lambda self: self.permute(list(range(self.ndim))[::-1]))
     mT = property(lambda self: self.transpose(-2, -1))
 
     def unsqueeze(self, dim):

@@ -211,7 +211,8 @@ def solve(x, out):
                  "x[:, :1].squeeze()": ((2, 4), (12, 1)),
                  "x[1, ..., 1:4:2]": ((3, 2), (4, 2)),
                  "x.permute(2, 0, 1)": ((4, 2, 3), (1, 12, 4)),
-                 "x.mT[0].T": ((3, 4), (4, 1)),
+                 "x.mT[0].t()": ((3, 4), (4, 1)),
+                 "x.T": ((4, 3, 2), (1, 4, 12)),
                  "list(x)[1]": ((3, 4), (4, 1))}
         source = "def solve(x):\n  views = [" + ", ".join(views) + "]\n"
         source += "  raise ValueError([(view.shape, view.stride()) for view in views])\n"
