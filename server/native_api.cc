@@ -123,15 +123,17 @@ Result<Wanted> read_candidate(const Service& service, JsonFields& fields, const 
   const json* files = parts.object("files");
   const std::string language = parts.text("language", "cuda");
   if (!parts.complaint().empty()) return Error{ErrorKind::invalid, parts.complaint()};
-  if (language != "cuda")
+  // Which of the two it is, the text itself says.
+  if (language != "cuda" && language != "triton")
     return Error{ErrorKind::invalid, fmt::format("candidate.language {} is not evaluated here; "
-                                                 "cuda is",
+                                                 "cuda and triton are",
                                                  language.substr(0, 40))};
   if (is_completion == (files != nullptr))
     return Error{ErrorKind::invalid, "candidate must have either files or completion"};
   if (is_completion) return service.want_completion(task, reward, completion);
   if (files->size() != 1 || !files->begin()->is_string())
-    return Error{ErrorKind::invalid, "candidate.files must hold one file, a .cu source as text"};
+    return Error{ErrorKind::invalid,
+                 "candidate.files must hold one file, a .cu or .py source as text"};
   return service.want_code(task, reward, files->begin()->get<std::string>());
 }
 

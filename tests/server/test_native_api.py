@@ -81,6 +81,12 @@ class NativeApi(unittest.TestCase):
             "task_id": "vector-add", "candidate": {"completion": "I cannot do that."}})
         self.assertEqual(body["verdict"], "format")
 
+    def test_takes_both_languages(self):
+        for language in ("cuda", "triton"):
+            order = item("verdict=correct", language)
+            order["candidate"]["language"] = language
+            self.assertEqual(self.ask("POST", "/v1/evaluations", order)[0], 200, language)
+
     def test_equal_candidates_are_evaluated_once(self):
         before = len(self.server.evaluations())
         body = item("verdict=correct delay_ms=300", "once")
