@@ -223,7 +223,7 @@ bool Evaluator::extract(Story& story) {
     story.evaluation.extraction = "file";
     return true;
   }
-  Extraction extraction = extract_code(story.candidate.source);
+  Extraction extraction = extract_code(story.candidate.source, story.options.language);
   story.evaluation.extraction = extraction.how;
   story.evaluation.code = std::move(extraction.code);
   if (story.evaluation.code.empty())
@@ -243,8 +243,16 @@ bool Evaluator::compile_triton(Story& story) {
 
 bool Evaluator::compile(Story& story) {
   story.enter(Stage::compile);
-  story.evaluation.language = language_of(story.evaluation.code);
-  if (story.evaluation.language == Language::triton) return compile_triton(story);
+  const Language language = story.evaluation.language = language_of(story.evaluation.code);
+  if (const auto wanted = story.options.language; wanted && *wanted != language)
+    return story.conclude(
+        Outcome::rejected, "other_language",
+        fmt::format("{} was asked for, and this is {}; write the whole file in one block fenced "
+                    "with ```{}",
+                    title(*wanted),
+                    language == Language::triton ? "Python" : "no Python program that uses Triton",
+                    fence(*wanted)));
+  if (language == Language::triton) return compile_triton(story);
   const auto start = Clock::now();
   Result<CompileOutcome> result = compiler_->compile(story.request(options_.arch, on_gpu()));
   story.evaluation.compile_ms = milliseconds_since(start);
@@ -440,9 +448,10 @@ void Evaluator::Story::ask_assembler(Compiler& compiler, const std::string& arch
   conclude(outcome_of(failure.kind), failure.reason, failure.explanation);
 }
 
-Result<Candidate> Evaluator::reference_kernel(const Task& task, const std::string& which) {
+Result<Candidate> Evaluator::reference_kernel(const Task& task, const std::string& which,
+                                              Language language) {
   ASSIGN_OR_RETURN(const auto folder, data_folder("reference_kernels"));
-  const auto path = folder / task.id / (which + ".cu");
+  const auto path = folder / task.id / fmt::format("{}{}", which, file_ending(language));
   ASSIGN_OR_RETURN(std::string source, read_file(path));
   return Candidate{which, std::move(source), false};
 }

@@ -45,6 +45,35 @@ TEST(ExtractCode, TakesPythonFromABlockAndAsAnAnswer) {
   EXPECT_EQ(extract_code("import this and solve that").how, "none");
 }
 
+const std::string kCuda = "extern \"C\" void solve(float* x, cudaStream_t stream) {}\n";
+const std::string kTriton = "import triton\n\ndef solve(x):\n    pass\n";
+
+TEST(ExtractCode, PrefersTheBlockInTheLanguageThatIsWanted) {
+  const std::string answer =
+      "```cuda\n" + kCuda + "```\nand\n```python\n" + kTriton + "```\nand\n```\n" + kCuda + "```\n";
+  EXPECT_EQ(extract_code(answer, Language::triton).code, kTriton);
+  EXPECT_EQ(extract_code(answer, Language::cuda).offset, answer.rfind(kCuda));
+  EXPECT_EQ(extract_code(answer).offset, answer.rfind(kCuda));
+}
+
+TEST(ExtractCode, ALabelTellsAProgramThatCallsTheCandidateFromTheCandidate) {
+  const std::string answer = "```cuda\n" + kCuda +
+                             "```\nTry it:\n```python\nimport ctypes\n"
+                             "ctypes.CDLL('x.so').solve(0)\n```\n";
+  EXPECT_EQ(extract_code(answer, Language::cuda).code, kCuda);
+}
+
+TEST(ExtractCode, TakesWhatThereIsWhereTheWantedLanguageIsMissing) {
+  EXPECT_EQ(extract_code("```cuda\n" + kCuda + "```\n", Language::triton).code, kCuda);
+  const std::string sketch = "```\n$ ls\n```\n```python\nx = 1\n```\n```cuda\n" + kCuda + "```\n";
+  EXPECT_EQ(extract_code(sketch, Language::triton).code, kCuda);
+}
+
+TEST(ExtractCode, AsksForABlockOfTheWantedLanguage) {
+  EXPECT_NE(extract_code("No.", Language::triton).explanation.find("```python"), std::string::npos);
+  EXPECT_EQ(extract_code("No.", Language::cuda).explanation.find("python"), std::string::npos);
+}
+
 TEST(ExtractCode, FindsNoCodeInARefusal) {
   const auto extraction = extract_code("I cannot solve this.");
   EXPECT_EQ(extraction.how, "none");
