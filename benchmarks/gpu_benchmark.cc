@@ -1,7 +1,9 @@
 // What timing on a GPU is worth, and how fast evaluations are there.
 //
-//   gpu_benchmark aa [RUNS [KERNEL]]   the same kernel on both sides, four workloads, in fresh
-//                                      processes: how many intervals cover 1, half-widths, spread
+//   gpu_benchmark aa [RUNS [KERNEL [TASK]]]
+//                                      the same kernel on both sides, four workloads or those of
+//                                      one task, in fresh processes: how many intervals cover 1,
+//                                      half-widths, spread
 //   gpu_benchmark latency [COUNT]      fresh candidates one after another, from source to verdict
 //   gpu_benchmark throughput [COUNT [DEVICE]]
 //                                      a mixed batch of distinct candidates on all cores
@@ -94,7 +96,7 @@ TimeJob same_kernel(const Workload& workload, const std::string& kernel, const D
   return job;
 }
 
-int run_aa(int runs, const std::string& kernel) {
+int run_aa(int runs, const std::string& kernel, const std::string& task) {
   RunnerOptions options;
   options.warm_spare = true;
   const auto runner = must(Runner::start("cuda:0", options));
@@ -104,6 +106,7 @@ int run_aa(int runs, const std::string& kernel) {
   fmt::print("{:<20} {:>8} {:>12} {:>22} {:>14} {:>12} {:>10}\n", "", "us", "cover 1.0",
              "half-width max, mean", "ratio spread", "time spread", "wall s");
   for (const Workload& workload : kWorkloads) {
+    if (!task.empty() && task != workload.task) continue;
     std::shared_ptr<const Artifact> artifact;
     TimeJob job = same_kernel(workload, kernel, runner->info(), artifact);
     std::vector<double> ratios, times, widths;
@@ -306,13 +309,16 @@ int run_faults(int count) {
 int main(int count, char** values) {
   const std::string what = count > 1 ? values[1] : "";
   const int number = count > 2 ? std::atoi(values[2]) : 0;
-  if (what == "aa") return assay::run_aa(number > 0 ? number : 40, count > 3 ? values[3] : "naive");
+  if (what == "aa")
+    return assay::run_aa(number > 0 ? number : 40, count > 3 ? values[3] : "naive",
+                         count > 4 ? values[4] : "");
   if (what == "latency") return assay::run_latency(number > 0 ? number : 15);
   if (what == "throughput")
     return assay::run_throughput(number > 0 ? number : 200, count > 3 ? values[3] : "cuda:0");
   if (what == "faults") return assay::run_faults(number > 0 ? number : 15);
-  fmt::print(stderr,
-             "usage: gpu_benchmark aa [RUNS [naive|expert]] | latency [COUNT] | faults [COUNT] |\n"
-             "       throughput [COUNT [DEVICE]]\n");
+  fmt::print(
+      stderr,
+      "usage: gpu_benchmark aa [RUNS [naive|expert [TASK]]] | latency [COUNT] | faults [COUNT] |\n"
+      "       throughput [COUNT [DEVICE]]\n");
   return 2;
 }

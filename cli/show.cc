@@ -68,7 +68,8 @@ void show_kernels(const std::vector<Kernel>& kernels) {
 
 /// What solve() asked the device to do in each case.
 void show_plans(const std::vector<CaseSummary>& cases) {
-  Table memory({"case", "launches", "memsets", "copies", "streams", "buffers", "scratch"});
+  Table memory(
+      {"case", "launches", "memsets", "copies", "streams", "buffers", "scratch", "kernels needed"});
   Table launches({"case", "times", "grid", "block", "cluster", "dynamic shared", "kernel"});
   const auto held = [](uint64_t count, uint64_t bytes) {
     return count == 0 ? "-" : fmt::format("{} of {}", count, short_bytes(bytes));
@@ -79,7 +80,10 @@ void show_plans(const std::vector<CaseSummary>& cases) {
     memory.add({row.name, std::to_string(plan.launch_count()), std::to_string(plan.memsets),
                 std::to_string(plan.copies), std::to_string(plan.streams),
                 held(plan.arguments, plan.argument_bytes),
-                held(plan.scratch_buffers, plan.scratch_bytes)});
+                held(plan.scratch_buffers, plan.scratch_bytes),
+                !row.kernels_needed   ? "-"
+                : *row.kernels_needed ? "yes"
+                                      : "no"});
     for (const PlanSummary::Launches& same : plan.launches)
       launches.add({row.name, std::to_string(same.count), dimensions(same.grid),
                     dimensions(same.block),

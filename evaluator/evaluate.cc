@@ -37,6 +37,7 @@
 #include "evaluator/compile/entry.h"
 #include "evaluator/compile/source_check.h"
 #include "evaluator/extract.h"
+#include "evaluator/plan/launch_need.h"
 #include "evaluator/timed_cases.h"
 #include "evaluator/triton/installation.h"
 #include "evaluator/triton/recorder.h"
@@ -182,7 +183,7 @@ Result<std::unique_ptr<Evaluator>> Evaluator::create(const Options& options) {
   ASSIGN_OR_RETURN(evaluator->runners_,
                    RunnerPool::create(options.device, options.runners, runner));
   evaluator->device_ = evaluator->runners_->info();
-  // A case takes one, for a third of the time that the next one needs to be ready.
+  // Evaluations wait for a GPU, not for one another: on many cores many of them record at once.
   evaluator->triton_workers_ = std::make_unique<triton::Workers>(std::max(1, cores / 2));
   evaluator->profile_ = load_profile(evaluator->device_);
   if (evaluator->on_gpu()) evaluator->options_.arch = native_arch(evaluator->device_);
@@ -377,6 +378,18 @@ void Evaluator::check_case(Story& story, const BoundCase& bound, CaseResult& res
   Result<CheckReport> report = runners_->check(job);
   if (!report.ok()) return set_trouble(result, report.error());
   result.report = *std::move(report);
+  if (result.report.outcome != Outcome::correct) return;
+  const Result<bool> needed = kernels_needed(std::move(job));
+  if (!needed.ok()) return set_trouble(result, needed.error());
+  result.kernels_needed = *needed;
+}
+
+Result<bool> Evaluator::kernels_needed(CheckJob job) {
+  if (!copies_data(job.candidate_plan)) return true;
+  job.candidate_plan = without_launches(std::move(job.candidate_plan));
+  job.want_outputs = job.want_expected = false;
+  ASSIGN_OR_RETURN(const CheckReport report, runners_->check(job));
+  return report.outcome != Outcome::correct;
 }
 
 void Evaluator::time_case(Story& story, const BoundCase& bound, CaseResult& result,
@@ -406,6 +419,17 @@ void Evaluator::time_case(Story& story, const BoundCase& bound, CaseResult& resu
   set_verdict(result, Outcome::correct, "", "");
 }
 
+namespace {
+
+/// Whether no case needed the candidate's kernels.
+bool copied(const std::vector<CaseResult>& cases) {
+  const auto told = [](const CaseResult& result) { return result.kernels_needed.has_value(); };
+  const auto needed = [](const CaseResult& result) { return result.kernels_needed == true; };
+  return std::ranges::any_of(cases, told) && std::ranges::none_of(cases, needed);
+}
+
+}  // namespace
+
 /// The evaluation's outcome: harness_error if any case had trouble of ours, else that of the first
 /// case that is not correct.
 void Evaluator::conclude(Story& story) {
@@ -422,7 +446,12 @@ void Evaluator::conclude(Story& story) {
   auto decisive = std::ranges::find_if(cases, is(Outcome::harness_error));
   if (decisive == cases.end()) decisive = std::ranges::find_if_not(cases, is(Outcome::correct));
   if (decisive == cases.end()) {
-    story.conclude(Outcome::correct, "", "");
+    if (story.evaluation.language == Language::triton && copied(cases))
+      story.conclude(Outcome::rejected, "kernels_not_needed",
+                     "the copies of tensors alone, without any of the kernels, compute the result; "
+                     "the kernels must");
+    else
+      story.conclude(Outcome::correct, "", "");
     return;
   }
   story.conclude(decisive->report.outcome, decisive->report.reason,

@@ -61,6 +61,8 @@ struct CaseResult {
   double record_ms = 0;
   std::string plan_digest;
   std::optional<PlanSummary> plan;  // absent: nothing was recorded
+  /// Of a correct test case: false where the plan's copies alone, without its launches, pass it.
+  std::optional<bool> kernels_needed;
   std::string plan_json;
   std::string solve_output;  // what solve() printed on the host
   CheckReport report;        // outcome, reason and explanation of this case are in here
@@ -163,6 +165,8 @@ class Evaluator {
   /// The recording of a case; a Triton candidate's artifact is made here, for each case anew.
   Result<RecordOutcome> recorded(Story& story, const BoundCase& bound);
   void check_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan plan);
+  /// Whether a plan that passed this job would fail without its launches.
+  Result<bool> kernels_needed(CheckJob job);
   void time_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan plan);
   Result<CaseTiming> measure(const Task& task, const BoundCase& bound, const Artifact& candidate,
                              const LaunchPlan& plan, const TimingBudget& budget, uint64_t seed);

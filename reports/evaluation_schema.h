@@ -111,4 +111,8 @@ inline constexpr const char* kEvaluationIndexes =
     "CREATE INDEX diagnostics_by_evaluation ON diagnostics(evaluation_id);"
     "CREATE INDEX kernels_by_evaluation ON kernels(evaluation_id);";
 
+/// Version 8. Of a correct test case: 0 where the plan's copies alone pass it; null: not known.
+inline constexpr const char* kKernelsNeeded =
+    "ALTER TABLE cases ADD COLUMN kernels_needed INTEGER;";
+
 }  // namespace assay

@@ -83,18 +83,21 @@ Result<nlohmann::json> result_json(const Store& store, const EvaluationSummary& 
   ASSIGN_OR_RETURN(const auto cases, store.cases(row.id));
   json["cases"] = nlohmann::json::array();
   for (const CaseSummary& result : cases)
-    json["cases"].push_back({{"name", result.name},
-                             {"outcome", name(result.outcome)},
-                             {"reason", result.reason},
-                             {"explanation", result.explanation},
-                             {"max_bound_ratio", result.max_bound_ratio},
-                             {"lane_instructions", result.lane_instructions},
-                             {"global_sectors", result.global_sectors},
-                             {"shared_bank_conflicts", result.shared_bank_conflicts},
-                             {"record_ms", result.record_ms},
-                             {"check_ms", result.check_ms},
-                             {"notes", result.notes},
-                             {"speed", result.speed ? speed_json(*result.speed) : nullptr}});
+    json["cases"].push_back(
+        {{"name", result.name},
+         {"outcome", name(result.outcome)},
+         {"reason", result.reason},
+         {"explanation", result.explanation},
+         {"max_bound_ratio", result.max_bound_ratio},
+         {"lane_instructions", result.lane_instructions},
+         {"global_sectors", result.global_sectors},
+         {"shared_bank_conflicts", result.shared_bank_conflicts},
+         {"record_ms", result.record_ms},
+         {"check_ms", result.check_ms},
+         {"kernels_needed",
+          result.kernels_needed ? nlohmann::json(*result.kernels_needed) : nullptr},
+         {"notes", result.notes},
+         {"speed", result.speed ? speed_json(*result.speed) : nullptr}});
   ASSIGN_OR_RETURN(const auto diagnostics, store.diagnostics(row.id));
   json["diagnostics"] = nlohmann::json::array();
   for (const Diagnostic& diagnostic : diagnostics)

@@ -33,8 +33,8 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::array<const char*, Store::kSchemaVersion> kMigrations = {
-    kEvaluationSchema, kTimingTables,   kRunSchema,        kPlanSummaries,
-    kRetests,          kLanguageColumn, kEvaluationIndexes};
+    kEvaluationSchema, kTimingTables,   kRunSchema,         kPlanSummaries,
+    kRetests,          kLanguageColumn, kEvaluationIndexes, kKernelsNeeded};
 
 Result<void> execute(sqlite3* database, const std::string& sql) {
   char* message = nullptr;
@@ -225,14 +225,14 @@ Result<void> add_case(sqlite3* database, int64_t evaluation_id, const CaseResult
   Statement insert(database,
                    "INSERT INTO cases (evaluation_id, name, role, outcome, reason, explanation,"
                    " source_line, seed, plan_digest, plan_blob, record_ms, candidate_ms, check_ms,"
-                   " printed, solve_output, notes, plan_summary)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                   " printed, solve_output, notes, plan_summary, kernels_needed)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert << evaluation_id << result.name << (result.role == Role::timed ? "timed" : "test")
          << name(report.outcome) << report.reason << report.explanation << report.source_line
          << fmt::format("{:016x}", result.seed) << result.plan_digest << plan_blob
          << result.record_ms << report.candidate_ms << report.check_ms << report.printed
          << result.solve_output << joined(report.notes)
-         << (result.plan ? stored_text(*result.plan) : "");
+         << (result.plan ? stored_text(*result.plan) : "") << result.kernels_needed;
   RETURN_IF_ERROR(insert.run());
   const int64_t case_id = sqlite3_last_insert_rowid(database);
   RETURN_IF_ERROR(add_comparisons(database, case_id, report.comparisons));
@@ -439,7 +439,7 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
       " (SELECT ifnull(sum(global_load_sectors + global_store_sectors), 0) FROM launches"
       "   WHERE case_id = c.id),"
       " (SELECT ifnull(sum(shared_bank_conflicts), 0) FROM launches WHERE case_id = c.id), id, "
-      "notes, plan_summary"
+      "notes, plan_summary, kernels_needed"
       " FROM cases c WHERE evaluation_id = ? ORDER BY id");
   query << evaluation_id;
   std::vector<CaseSummary> rows;
@@ -461,6 +461,7 @@ Result<std::vector<CaseSummary>> Store::cases(int64_t evaluation_id) const {
     if (!query.text(12).empty()) {
       ASSIGN_OR_RETURN(row.plan, parse_plan_summary(query.text(12)));
     }
+    if (!query.is_null(13)) row.kernels_needed = query.integer(13) != 0;
   }
   RETURN_IF_ERROR(query.error());
   return rows;

@@ -60,8 +60,9 @@ struct CaseSummary {
   double record_ms = 0;
   double check_ms = 0;
   std::optional<CaseSpeed> speed;
-  std::string notes;                // what else was seen, one a line
-  std::optional<PlanSummary> plan;  // absent: nothing was recorded, or by an older assay
+  std::string notes;                   // what else was seen, one a line
+  std::optional<PlanSummary> plan;     // absent: nothing was recorded, or by an older assay
+  std::optional<bool> kernels_needed;  // CaseResult::kernels_needed
 };
 
 /// "note", "warning" or "error".
@@ -80,7 +81,7 @@ struct EvaluationKey {
 
 class Store {
  public:
-  static constexpr int kSchemaVersion = 7;
+  static constexpr int kSchemaVersion = 8;
 
   /// Opens the run directory, creating it (and its parents) if need be. A store written by a newer
   /// assay is an error; an older one is migrated. Errors (io) name the path and what to do.

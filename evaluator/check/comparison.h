@@ -30,6 +30,14 @@ struct Comparison {
   bool passed() const { return mismatches == 0 && !frobenius_exceeded; }
 };
 
+/// How far two outputs may be apart that are each within `tolerance` of the expected values.
+inline Tolerance between_two(Tolerance tolerance) {
+  tolerance.atol *= 2;
+  tolerance.rtol *= 2;
+  if (tolerance.rel_frobenius) *tolerance.rel_frobenius *= 2;
+  return tolerance;
+}
+
 struct RedZoneDamage {
   uint64_t bytes_before = 0;  // changed bytes in the zone before the buffer
   uint64_t bytes_after = 0;

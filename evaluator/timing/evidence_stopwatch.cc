@@ -28,11 +28,10 @@ Result<std::optional<TimingViolation>> EvidenceStopwatch::verify(uint32_t genera
   ASSIGN_OR_RETURN(const auto want, evidence(Side::baseline, generation, call));
   for (size_t i = 0; i < job_.bound.evidence.size(); ++i) {
     BoundTensor tensor = job_.bound.evidence[i];
-    tensor.tolerance.atol *= 2;
-    tensor.tolerance.rtol *= 2;
+    tensor.tolerance = between_two(tensor.tolerance);
     const Comparison comparison = trusted::compare_on_host(
         got[i].data(), want[i].data(), tensor.dtype, tensor.elements, tensor.tolerance);
-    if (comparison.mismatches > 0)
+    if (!comparison.passed())
       return Found(
           {"mismatch", "in a timed call: " + explain_mismatch(tensor, comparison, "", "evidence")});
   }

@@ -18,10 +18,11 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 TimingReport time(const Launch& candidate, const std::string& budget_name = "rl",
-                  const Launch& baseline = launch("add_one")) {
+                  const Launch& baseline = launch("add_one"),
+                  const BoundCase& bound = cuda_bench::add_one_case()) {
   const auto device = make_device();
   TimeJob job;
-  job.bound = cuda_bench::add_one_case();
+  job.bound = bound;
   job.candidate = job.baseline = &cuda_bench::kernels();
   job.candidate_plan = plan_of(candidate);
   job.baseline_plan = plan_of(baseline);
@@ -81,6 +82,16 @@ TEST_F(CudaTimingTest, BothSidesMayBeOffByTheTolerance) {
   const auto report = time(launch("add_one_roughly", {30}));
   ASSERT_TRUE(report.violation);
   EXPECT_EQ(report.violation->reason, "mismatch");
+}
+
+TEST_F(CudaTimingTest, ABoundOfTheWholeHoldsAsWell) {
+  control().launch_us = 200;
+  BoundCase bound = cuda_bench::add_one_case();
+  bound.tensors[1].tolerance = {1, 0, 1e-6};  // parts: 10, twice for two sides
+  EXPECT_FALSE(time(launch("add_one_roughly", {15}), "rl", launch("add_one"), bound).violation);
+  const auto report = time(launch("add_one_roughly", {30}), "rl", launch("add_one"), bound);
+  ASSERT_TRUE(report.violation);
+  EXPECT_THAT(report.violation->explanation, HasSubstr("Frobenius"));
 }
 
 struct Dishonest {

@@ -56,6 +56,7 @@ TEST(RunReportTest, ScoresRunFromTheNaiveKernelToTheExperts) {
   EXPECT_NEAR(*rows[0].score[1].value, (0.5 + 1 + 1) / 3, 1e-12);
   EXPECT_NEAR(*rows[0].score[2].value, 1, 1e-12);
   EXPECT_FALSE(rows[0].score[3].value);
+  EXPECT_NEAR(*rows[0].score_with_replacement[1].value, (0.5 * 3 + 1 * 5) / 9, 1e-12);
   EXPECT_EQ(rows[0].score[0].tasks, 1);
   EXPECT_FALSE(report_rows(data_of({sample("a", Outcome::timeout)}), {1})[0].score[0].value);
 }

@@ -64,12 +64,24 @@ TEST_F(StoreTest, KeepsAnEvaluationWithItsCasesAndDiagnostics) {
   EXPECT_EQ((*row)->lane_instructions, 2468u);
   EXPECT_DOUBLE_EQ((*row)->max_bound_ratio, 2.5);
   EXPECT_EQ(store_->cases(*id)->at(0).plan->scratch_bytes, 4096u);
+  EXPECT_FALSE(store_->cases(*id)->at(0).kernels_needed);
   EXPECT_EQ(store_->kernels(*id)->at(0).registers, 32u);
   EXPECT_EQ(*store_->blob((*row)->source_digest), "// code of a");
   const auto json = result_json(*store_, **row);
   ASSERT_TRUE(json.ok());
   EXPECT_EQ((*json)["cases"][0]["lane_instructions"], 2468);
   EXPECT_EQ((*json)["diagnostics"][0]["line"], 3);
+}
+
+TEST_F(StoreTest, KeepsWhetherKernelsWereNeeded) {
+  for (const bool needed : {false, true}) {
+    Evaluation written = evaluation("a", Outcome::correct);
+    written.cases.at(0).kernels_needed = needed;
+    const auto id = store_->add(key(needed ? "a" : "b"), written, "{}");
+    ASSERT_TRUE(id.ok()) << id.error().message;
+    EXPECT_EQ(store_->cases(*id)->at(0).kernels_needed, needed);
+    EXPECT_EQ((*result_json(*store_, **store_->find(*id)))["cases"][0]["kernels_needed"], needed);
+  }
 }
 
 TEST_F(StoreTest, KeepsTheLanguageAndHandsItToTheRewards) {

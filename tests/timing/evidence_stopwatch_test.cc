@@ -86,6 +86,14 @@ TEST_F(EvidenceStopwatchTest, AWrongAnswerIsAMismatch) {
   EXPECT_EQ(verify().find("mismatch"), 0u) << verify();
 }
 
+TEST_F(EvidenceStopwatchTest, ABoundOfTheWholeHoldsAsWell) {
+  job_.bound.evidence[0].tolerance = {1, 0, 1e-3};
+  sides_.candidate = std::sqrt(4.007f);
+  EXPECT_EQ(verify(), "");
+  sides_.candidate = std::sqrt(4.009f);
+  EXPECT_NE(verify().find("Frobenius"), std::string::npos) << verify();
+}
+
 TEST_F(EvidenceStopwatchTest, TheBaselineMayBeOffAsWell) {
   sides_.candidate = std::sqrt(4.0009f);
   sides_.baseline = std::sqrt(3.9991f);

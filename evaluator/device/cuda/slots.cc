@@ -23,14 +23,6 @@ constexpr uint32_t kPoolGeneration = 0xfff00000;  // of no burst
 
 size_t index_of(Side side) { return side == Side::candidate ? 1 : 0; }
 
-/// How far two outputs may be apart that are each within `tolerance` of the expected values.
-Tolerance between_two(Tolerance tolerance) {
-  tolerance.atol *= 2;
-  tolerance.rtol *= 2;
-  if (tolerance.rel_frobenius) *tolerance.rel_frobenius *= 2;
-  return tolerance;
-}
-
 }  // namespace
 
 Region Slots::reserve(uint64_t bytes) {

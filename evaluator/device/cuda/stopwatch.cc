@@ -383,11 +383,15 @@ Result<std::optional<TimingViolation>> CudaStopwatch::verify(uint32_t generation
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (tensors[i].direction == Direction::in) continue;
     ASSIGN_OR_RETURN(const Comparison comparison, slots_->compare(range, i));
-    if (comparison.mismatches == 0) continue;
-    return Found({"mismatch", fmt::format("in a timed call: output {}: {} of {} elements over {} "
-                                          "calls are outside the tolerance",
-                                          tensors[i].name, comparison.mismatches,
-                                          comparison.elements, range.count)});
+    if (comparison.passed()) continue;
+    const std::string seen =
+        comparison.mismatches > 0
+            ? fmt::format("{} of {} elements over {} calls are outside the tolerance",
+                          comparison.mismatches, comparison.elements, range.count)
+            : fmt::format("the relative error of {} calls is {:.3g} in the Frobenius norm",
+                          range.count, comparison.rel_frobenius);
+    return Found(
+        {"mismatch", fmt::format("in a timed call: output {}: {}", tensors[i].name, seen)});
   }
   return Found();
 }
