@@ -1,17 +1,21 @@
 #include "cli/language_option.h"
 
-#include <map>
 #include <string>
+#include <vector>
 
 namespace assay {
 
-CLI::Option* add_language_option(CLI::App& command, Language& language) {
-  std::map<std::string, Language> names;
-  for (const Language each : kLanguages) names.emplace(name(each), each);
-  return command
-      .add_option("--language", language, "What candidates are written in: cuda or triton")
-      ->transform(CLI::CheckedTransformer(names).description(""))
-      ->type_name("TEXT")
+void add_language_option(CLI::App& command, Language& language) {
+  std::vector<std::string> names;
+  for (const Language each : kLanguages) names.emplace_back(name(each));
+  command
+      .add_option_function<std::string>(
+          "--language",
+          [&language](const std::string& given) {
+            language = language_from_name(given).value_or(language);
+          },
+          "What candidates are written in")
+      ->check(CLI::IsMember(names))
       ->default_str(std::string(name(language)));
 }
 

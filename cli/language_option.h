@@ -7,7 +7,7 @@
 
 namespace assay {
 
-/// `language` must outlive the parsing. The option, for those who ask whether it was given.
-CLI::Option* add_language_option(CLI::App& command, Language& language);
+/// `language` is the default, and must outlive the parsing.
+void add_language_option(CLI::App& command, Language& language);
 
 }  // namespace assay

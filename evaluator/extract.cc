@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <vector>
 
 namespace assay {
@@ -107,15 +107,14 @@ const Block* best_block(const std::vector<Block>& blocks, std::optional<Language
 }
 
 bool looks_like_code(std::string_view text) {
-  static constexpr std::array<std::string_view, 17> starts = {
-      "#",           "//",         "/*",     "extern",       "template",
-      "__global__",  "using ",     "static", "namespace",    "struct",
-      "constexpr",   "__device__", "@",      "import torch", "import triton",
-      "from triton", "from torch"};
+  static constexpr std::string_view starts[] = {
+      "#",      "//",        "/*",     "extern",    "template",   "__global__", "using ",
+      "static", "namespace", "struct", "constexpr", "__device__", "@"};
+  static constexpr std::string_view python_starts[] = {"import ", "from ", "def ", "\"\"\"", "'''"};
   const std::string_view head = trimmed(text);
-  for (const std::string_view start : starts)
-    if (head.starts_with(start)) return true;
-  return false;
+  const auto begins = [head](std::string_view start) { return head.starts_with(start); };
+  return std::ranges::any_of(starts, begins) ||
+         (language_of(head) == Language::triton && std::ranges::any_of(python_starts, begins));
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ struct Extraction {
 /// python, py or triton, else the last one. Where a language is wanted, blocks in it go before the
 /// others at each of these steps: blocks whose code is in it and whose label names no other one. An
 /// answer without fences is taken whole when it contains `marker` and looks like code (starts with
-/// #, //, /*, @, an import or a declaration), otherwise there is no code.
+/// #, //, /*, @, an import, a docstring or a declaration), otherwise there is no code.
 Extraction extract_code(std::string_view answer, std::optional<Language> wanted = {},
                         std::string_view marker = "solve");
 

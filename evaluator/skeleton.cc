@@ -39,7 +39,7 @@ std::string cuda_skeleton(const Task& task) {
   const size_t stream = signature.rfind(", cudaStream_t");
   return text + fmt::format(
                     "\n__global__ void solve_kernel({}) {{\n"
-                    "  // What no kernel writes of an output is wrong.\n"
+                    "  // Elements of outputs that no kernel writes are wrong.\n"
                     "}}\n\n{} {{\n  solve_kernel<<<1, 256, 0, stream>>>({});\n}}\n",
                     signature.substr(parameters, stream - parameters), signature,
                     argument_names(task, Language::cuda));
@@ -53,7 +53,7 @@ std::string triton_skeleton(const Task& task) {
              "import triton.language as tl\n\n\n"
              "@triton.jit\n"
              "def solve_kernel({0}):\n"
-             "    pass  # what no kernel writes of an output is wrong\n\n\n"
+             "    pass  # elements of outputs that no kernel writes are wrong\n\n\n"
              "{1}\n"
              "    solve_kernel[(1,)]({0})\n",
              names, signature(task, Language::triton));

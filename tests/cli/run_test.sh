@@ -51,7 +51,7 @@ check missing-key 2 'OPENAI_API_KEY' env -u OPENAI_API_KEY "$assay" run --suite 
 check bad-budget 2 'turns' run --agent reference:naive --budget turn=3
 check prompt 0 'extern "C" void solve(const float* a' "$assay" prompt vector-add
 check prompt-in-triton 0 'def solve(a, b, c, n):' "$assay" prompt vector-add --language triton
-check prompt-unknown-language 2 'language' "$assay" prompt vector-add --language rust
+check prompt-unknown-language 2 'rust not in {cuda,triton}' "$assay" prompt vector-add --language rust
 check runs-two-agents 0 'reference:naive' run --agent reference:naive --agent file:answers --samples 2 --out run
 check resumes 0 '1 wrong_output' run --agent file:answers --samples 1 --out small
 check again 0 '1 wrong_output' run --agent file:answers --samples 1 --out small

@@ -41,7 +41,9 @@ TEST(ExtractCode, TakesPythonFromABlockAndAsAnAnswer) {
   const std::string code = "import triton\n\ndef solve(x):\n    pass\n";
   EXPECT_EQ(extract_code("Like this:\n```python\n" + code + "```\n").code, code);
   EXPECT_EQ(extract_code("```py\nx = 1\n```\n```\n$ ls\n```\n").code, "x = 1\n");
-  EXPECT_EQ(extract_code(code).how, "whole_answer");
+  for (const char* start : {"", "import math\n", "\"\"\"Adds.\"\"\"\n"})
+    EXPECT_EQ(extract_code(start + code).code, start + code);
+  EXPECT_EQ(extract_code("from what I know of solve:\ndef f(): pass\n").how, "none");
   EXPECT_EQ(extract_code("import this and solve that").how, "none");
 }
 
