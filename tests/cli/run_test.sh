@@ -112,9 +112,9 @@ sys.exit(subprocess.run([sys.argv[1], "run", "--suite", "starter", "--tasks", "v
 PY
 # Ctrl-C: ends within seconds with 130, and the same command goes on.
 interrupted() {
-  "$assay" run --suite starter --tasks vector-add --agent 'cmd:sleep 60' --out interrupted &
+  "$assay" run --suite starter --tasks vector-add --agent "cmd:touch $folder/asked; sleep 60" --out interrupted &
   local pid=$!
-  sleep 4
+  until [ -e "$folder/asked" ]; do sleep 0.1; done
   kill -INT "$pid"
   wait "$pid"
 }
