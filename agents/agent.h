@@ -10,12 +10,14 @@
 
 #include "agents/model/failure.h"
 #include "agents/model/model.h"
+#include "evaluator/language.h"
 #include "tasks/task.h"
 
 namespace assay {
 
 struct GenerationRequest {
-  const Task* task = nullptr;  // outlives the call's `done`
+  const Task* task = nullptr;          // outlives the call's `done`
+  Language language = Language::cuda;  // asked for
   int sample = 0;
   int turn = 0;
   std::string system;

@@ -39,6 +39,7 @@ std::string json_turn(const GenerationRequest& request) {
                         {"content", message.text}});
   return json_text({{"version", 1},
                     {"task", request.task->id},
+                    {"language", name(request.language)},
                     {"sample", request.sample},
                     {"turn", request.turn},
                     {"system", request.system},
@@ -83,9 +84,9 @@ class Child {
     sigaddset(&signals, SIGINT);
     posix_spawnattr_setsigdefault(&attributes, &signals);
     posix_spawnattr_setpgroup(&attributes, 0);
-    std::vector<std::string> variables = {"ASSAY_TASK=" + request.task->id,
-                                          fmt::format("ASSAY_SAMPLE={}", request.sample),
-                                          fmt::format("ASSAY_TURN={}", request.turn)};
+    std::vector<std::string> variables = {
+        "ASSAY_TASK=" + request.task->id, fmt::format("ASSAY_LANGUAGE={}", name(request.language)),
+        fmt::format("ASSAY_SAMPLE={}", request.sample), fmt::format("ASSAY_TURN={}", request.turn)};
     std::vector<char*> environment;
     for (std::string& variable : variables) environment.push_back(variable.data());
     for (char** variable = environ; *variable; ++variable) environment.push_back(*variable);

@@ -15,7 +15,7 @@ namespace assay {
 
 /// Runs the command with /bin/sh, several at once. It is the user's own program: it is not
 /// sandboxed. Standard error goes into the failure's message; a status other than 0 fails the
-/// sample. ASSAY_TASK, ASSAY_SAMPLE and ASSAY_TURN are in its environment.
+/// sample. ASSAY_TASK, ASSAY_LANGUAGE, ASSAY_SAMPLE and ASSAY_TURN are in its environment.
 class CommandAgent : public Agent {
  public:
   struct Options {

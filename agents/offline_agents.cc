@@ -27,22 +27,31 @@ Generation refused(const char* code, std::string message) {
   return generation;
 }
 
-std::string fenced(const std::string& code, std::string_view language) {
-  return fmt::format("```{}\n{}\n```\n", language, code);
+std::string fenced(const std::string& code, Language language) {
+  return fmt::format("```{}\n{}\n```\n", fence(language), code);
 }
 
-/// The endings of files, in the order in which they are looked for; a language where the whole file
-/// is code.
-constexpr std::pair<const char*, std::string_view> kFiles[] = {
-    {".cu", "cuda"}, {".py", "python"}, {".md", ""}, {".txt", ""}};
+struct Ending {
+  std::string_view text;
+  std::optional<Language> language;  // where the whole file is code
+};
+
+/// Of a task's files, in the order in which they are looked for.
+std::vector<Ending> endings(Language asked) {
+  std::vector<Ending> all = {{file_ending(asked), asked}};
+  for (const Language other : kLanguages)
+    if (other != asked) all.push_back({file_ending(other), other});
+  all.insert(all.end(), {{".md", {}}, {".txt", {}}});
+  return all;
+}
 
 }  // namespace
 
 std::string ReferenceAgent::settings_json() const { return json_text({{"kernel", kernel_}}); }
 
 void ReferenceAgent::generate(GenerationRequest request, std::function<void(Generation)> done) {
-  const auto kernel = Evaluator::reference_kernel(*request.task, kernel_);
-  done(kernel.ok() ? answered(fenced(kernel->source, "cuda"))
+  const auto kernel = Evaluator::reference_kernel(*request.task, kernel_, request.language);
+  done(kernel.ok() ? answered(fenced(kernel->source, request.language))
                    : refused("not_found", kernel.error().message));
 }
 
@@ -60,12 +69,12 @@ std::string FileAgent::settings_json() const { return json_text({{"folder", fold
 void FileAgent::generate(GenerationRequest request, std::function<void(Generation)> done) {
   const std::string& task = request.task->id;
   for (const std::string& stem : {fmt::format("{}.{}", task, request.sample), task})
-    for (const auto& [ending, language] : kFiles) {
-      const auto path = folder_ / (stem + ending);
+    for (const auto& [ending, language] : endings(request.language)) {
+      const auto path = folder_ / fmt::format("{}{}", stem, ending);
       if (!std::filesystem::exists(path)) continue;
       auto text = read_file(path, size_t{64} << 20);
       if (!text.ok()) return done(refused("unreadable", text.error().message));
-      return done(answered(language.empty() ? *std::move(text) : fenced(*text, language)));
+      return done(answered(language ? fenced(*text, *language) : *std::move(text)));
     }
   done(refused("not_found",
                fmt::format("{} has no {}.cu, .py, .md or .txt", folder_.string(), task)));

@@ -7,7 +7,8 @@
 
 namespace assay {
 
-/// `reference:naive`, `reference:expert`: the task's own kernel, every time.
+/// `reference:naive`, `reference:expert`: the task's own kernel in the language asked for, every
+/// time.
 class ReferenceAgent : public Agent {
  public:
   explicit ReferenceAgent(std::string kernel)
@@ -21,8 +22,8 @@ class ReferenceAgent : public Agent {
   std::string name_;
 };
 
-/// `file:DIR`: DIR/<task>.cu or .py, or <task>.md or .txt with a model's answer; for sample n,
-/// <task>.<n>.cu goes before it.
+/// `file:DIR`: DIR/<task>.cu or .py, the language asked for first, or <task>.md or .txt with a
+/// model's answer; for sample n, <task>.<n>.cu goes before it.
 class FileAgent : public Agent {
  public:
   /// usage: no such folder.

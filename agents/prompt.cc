@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/files.h"
 #include "base/install.h"
+#include "evaluator/signature.h"
 #include "tasks/nearest.h"
 
 namespace assay {
@@ -31,8 +32,11 @@ const std::map<std::string, std::vector<std::string>>& templates() {
 }
 
 std::vector<std::string> task_keys() {
-  return {"id",      "title",     "statement", "signature", "tensors",
-          "scalars", "tolerance", "cases",     "device"};
+  std::vector<std::string> keys = {"id",      "title",    "statement", "signature",
+                                   "tensors", "scalars",  "tolerance", "cases",
+                                   "device",  "language", "fence",     "ending"};
+  for (const Language language : kLanguages) keys.emplace_back(name(language));
+  return keys;
 }
 
 Result<void> unknown_name(const std::string& name, const PromptValues& values,
@@ -42,17 +46,6 @@ Result<void> unknown_name(const std::string& name, const PromptValues& values,
   return Error{ErrorKind::invalid,
                fmt::format("{}: there is no value called {}{}; this template may use {}", file,
                            in_quotes(name), suggestion(name, known), listed(known))};
-}
-
-std::string shape_text(const TensorSpec& tensor) {
-  std::string text;
-  for (const std::string& extent : tensor.shape) text += (text.empty() ? "" : ", ") + extent;
-  return "[" + text + "]";
-}
-
-const char* direction_text(Direction direction) {
-  if (direction == Direction::in) return "in";
-  return direction == Direction::out ? "out" : "in and out";
 }
 
 std::string tolerance_text(const Task& task) {
@@ -144,20 +137,23 @@ std::string PromptBook::digest() const {
   return digest.hex();
 }
 
-PromptValues task_values(const Task& task, const DeviceInfo& device) {
+PromptValues task_values(const Task& task, const DeviceInfo& device, Language language) {
   PromptValues values = {{"id", task.id},
                          {"title", task.title},
-                         {"statement", task.statement},
-                         {"signature", task.signature()},
-                         {"tolerance", tolerance_text(task)}};
+                         {"statement", statement(task, language)},
+                         {"signature", signature(task, language)},
+                         {"tolerance", tolerance_text(task)},
+                         {"language", std::string(title(language))},
+                         {"fence", std::string(fence(language))},
+                         {"ending", std::string(file_ending(language))}};
+  for (const Language other : kLanguages)
+    values[std::string(name(other))] = other == language ? "yes" : "";
+  values["tensors"];
   for (const TensorSpec& tensor : task.tensors)
-    values["tensors"] += fmt::format(
-        "- {} ({}): {}{}{}{}\n", tensor.name, direction_text(tensor.direction), name(tensor.dtype),
-        shape_text(tensor), tensor.description.empty() ? "" : ", ", tensor.description);
+    values["tensors"] += fmt::format("- {}\n", describe(tensor, language));
   values["scalars"];
   for (const ScalarSpec& scalar : task.scalars)
-    values["scalars"] += fmt::format("- {}: {}{}{}\n", scalar.name, name(scalar.dtype),
-                                     scalar.description.empty() ? "" : ", ", scalar.description);
+    values["scalars"] += fmt::format("- {}\n", describe(scalar, language));
   values["cases"];
   for (const CaseSpec& spec : task.cases) {
     if (spec.role != Role::timed) continue;

@@ -9,6 +9,7 @@
 #include "agents/model/model.h"
 #include "base/result.h"
 #include "evaluator/device/info.h"
+#include "evaluator/language.h"
 #include "tasks/task.h"
 
 namespace assay {
@@ -41,8 +42,10 @@ class PromptBook {
 };
 
 /// What the templates may say about a task: title, statement, signature, tensors, scalars,
-/// tolerance, cases, device.
-PromptValues task_values(const Task& task, const DeviceInfo& device);
+/// tolerance, cases, device. And about the language that candidates are asked for in: `language`
+/// ("CUDA C++"), `fence` (of its code blocks), `ending` (of its files), and its own name ("cuda"),
+/// the one of these names that is not empty.
+PromptValues task_values(const Task& task, const DeviceInfo& device, Language language);
 
 /// System text and messages as one text, for programs and for people.
 std::string plain_text(const std::string& system, const std::vector<Message>& messages);

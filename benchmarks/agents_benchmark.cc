@@ -84,7 +84,7 @@ Result<void> run(int samples, const std::filesystem::path& folder) {
   options.retry.attempts = 1;
   const DeviceInfo device;
   for (const Task& task : tasks) {
-    const PromptValues values = task_values(task, device);
+    const PromptValues values = task_values(task, device, Language::cuda);
     const std::string body = compatible_protocol()
                                  .body(config, {prompts.render("system", values),
                                                 {{Speaker::user, prompts.render("task", values)}},

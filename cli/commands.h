@@ -16,6 +16,7 @@ void add_calibrate_command(CLI::App& app, int& status);
 void add_demo_command(CLI::App& app, int& status);
 void add_doctor_command(CLI::App& app, int& status);
 void add_eval_command(CLI::App& app, int& status);
+void add_new_command(CLI::App& app, int& status);
 void add_tasks_command(CLI::App& app, int& status);
 void add_prompt_command(CLI::App& app, int& status);
 void add_run_command(CLI::App& app, int& status);

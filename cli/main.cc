@@ -16,6 +16,7 @@ int main(int argument_count, char** arguments) {
   int status = assay::kEvaluated;
   assay::add_demo_command(app, status);
   assay::add_eval_command(app, status);
+  assay::add_new_command(app, status);
   assay::add_tasks_command(app, status);
   assay::add_calibrate_command(app, status);
   assay::add_prompt_command(app, status);

@@ -18,6 +18,7 @@
 #include "base/digest.h"
 #include "cli/batch.h"
 #include "cli/commands.h"
+#include "cli/language_option.h"
 #include "cli/messages.h"
 #include "cli/model_options.h"
 #include "cli/sandbox_option.h"
@@ -145,6 +146,7 @@ RunRow run_row(const RunArguments& arguments, const Agent& agent, const LoopOpti
   row.arch = arguments.arch;
   nlohmann::json settings = {
       {"agent", nlohmann::json::parse(agent.settings_json(), nullptr, false)},
+      {"language", name(arguments.language)},
       {"turns", loop.turns},
       {"stop_when_correct", loop.stop_when_correct},
       {"prompts", prompts.digest()},
@@ -162,12 +164,27 @@ RunRow run_row(const RunArguments& arguments, const Agent& agent, const LoopOpti
   return row;
 }
 
+/// A run directory has one language: without this, the command that forgot --language would not go
+/// on with what is there but ask for all of it again.
+Result<void> check_language(const RunStore& runs, Language language) {
+  ASSIGN_OR_RETURN(const std::vector<RunRow> rows, runs.runs());
+  for (const RunRow& row : rows)
+    if (const Language kept = language_of(row); kept != language)
+      return Error{
+          ErrorKind::usage,
+          fmt::format("{} holds a run in {}: go on with --language {}, or give another "
+                      "--out for {}",
+                      runs.store().folder().string(), title(kept), name(kept), title(language))};
+  return {};
+}
+
 }  // namespace
 
 nlohmann::json to_json(const RunArguments& a) {
   nlohmann::json json = {{"suite", a.suite},
                          {"tasks", a.tasks},
                          {"agents", a.agents},
+                         {"language", name(a.language)},
                          {"loop", a.loop},
                          {"samples", a.samples},
                          {"turns", a.turns},
@@ -192,6 +209,8 @@ Result<RunArguments> run_arguments(const std::string& text) {
     json.at("suite").get_to(a.suite);
     json.at("tasks").get_to(a.tasks);
     json.at("agents").get_to(a.agents);
+    // Runs from before there was a choice name none.
+    a.language = language_from_name(json.value("language", "")).value_or(Language::cuda);
     json.at("loop").get_to(a.loop);
     json.at("samples").get_to(a.samples);
     json.at("turns").get_to(a.turns);
@@ -236,6 +255,7 @@ Result<int> run_agents(const RunArguments& arguments) {
       arguments.out.empty() ? default_run_folder("run") : fs::path(arguments.out);
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::open(folder));
   RunStore runs(*store);
+  RETURN_IF_ERROR(check_language(runs, arguments.language));
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   Evaluator::Options evaluator_options;
   evaluator_options.device = arguments.device;
@@ -245,6 +265,7 @@ Result<int> run_agents(const RunArguments& arguments) {
                    Evaluator::create(evaluator_options));
   EvaluateOptions evaluate;
   evaluate.repeats = arguments.repeats;
+  evaluate.language = arguments.language;
   ASSIGN_OR_RETURN(evaluate.budget, timing_budget(arguments.timing, arguments.device));
   evaluate.run.deadline_seconds = arguments.deadline_seconds;
   EvaluatorJudge judge(*evaluator, *store, evaluate, evaluator->arch());
@@ -254,6 +275,7 @@ Result<int> run_agents(const RunArguments& arguments) {
   plan.loop = loop.get();
   plan.prompts = &prompts;
   plan.device = evaluator->device();
+  plan.language = arguments.language;
   plan.samples = arguments.samples;
   plan.turns = options.turns;
   plan.judges = evaluator_options.runners;
@@ -313,6 +335,7 @@ void add_run_command(CLI::App& app, int& status) {
       ->required()
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_language_option(*command, a->language);
   command->add_option("--loop", a->loop, "single, refine, reflect, tree or evolve")
       ->capture_default_str();
   command->add_option("--samples", a->samples, "Samples of each task")

@@ -8,6 +8,7 @@
 #include "agents/agents.h"
 #include "base/result.h"
 #include "cli/sandbox_option.h"
+#include "evaluator/language.h"
 
 namespace assay {
 
@@ -15,6 +16,7 @@ struct RunArguments {
   std::string suite;
   std::vector<std::string> tasks;  // ids; empty: all of the suite
   std::vector<std::string> agents;
+  Language language = Language::cuda;
   std::string loop = "single";
   int samples = 1;
   int turns = 0;  // 0: the loop's own

@@ -23,12 +23,12 @@ Result<int> print_runs(const std::string& folder, bool json) {
     for (const ListedRun& run : list.runs) fmt::print("{}\n", json_text(to_json(run)));
     return kEvaluated;
   }
-  Table table(
-      {"directory", "agent", "suite", "loop", "device", "done", "correct", "started", "stopped"});
+  Table table({"directory", "agent", "suite", "language", "loop", "device", "done", "correct",
+               "started", "stopped"});
   for (const auto& [path, run, tally] : list.runs)
-    table.add({path.string(), run.agent, run.suite, run.loop, run.device_id,
-               fmt::format("{}/{}", tally.done, tally.samples), std::to_string(tally.correct),
-               run.started_at, run.stopped});
+    table.add({path.string(), run.agent, run.suite, std::string(name(language_of(run))), run.loop,
+               run.device_id, fmt::format("{}/{}", tally.done, tally.samples),
+               std::to_string(tally.correct), run.started_at, run.stopped});
   fmt::print("{}", table.text(terminal_width(STDOUT_FILENO)));
   return kEvaluated;
 }

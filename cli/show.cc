@@ -2,6 +2,7 @@
 // of the device, timings.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <sstream>
 
@@ -139,6 +140,14 @@ Result<void> show_evaluation(const Store& store, int64_t id) {
   return {};
 }
 
+/// In which language the candidates of a sample were asked for.
+Result<std::string_view> asked_language(const RunStore& runs, const SampleRow& sample) {
+  ASSIGN_OR_RETURN(const std::vector<RunRow> rows, runs.runs());
+  const auto run = std::ranges::find(rows, sample.run_id, &RunRow::id);
+  if (run == rows.end()) return Error{ErrorKind::internal, "a sample without a run"};
+  return title(language_of(*run));
+}
+
 Result<int> show_sample(std::string folder, int64_t id, bool prompts) {
   if (folder.empty()) {
     ASSIGN_OR_RETURN(const auto newest, newest_run("runs"));
@@ -153,8 +162,9 @@ Result<int> show_sample(std::string folder, int64_t id, bool prompts) {
     return Error{
         ErrorKind::not_found,
         fmt::format("{} has no sample {}; assay runs show {} lists them", folder, id, folder)};
-  fmt::print("{}: sample {}: task {}, number {}, {}{}\n", folder, id, sample->task_id,
-             sample->number, name(sample->state),
+  ASSIGN_OR_RETURN(const std::string_view language, asked_language(runs, *sample));
+  fmt::print("{}: sample {}: task {}, number {}, asked for in {}, {}{}\n", folder, id,
+             sample->task_id, sample->number, language, name(sample->state),
              sample->failure.empty() ? "" : ": " + printable(sample->failure));
   ASSIGN_OR_RETURN(const auto turns, runs.turns(id));
   for (const TurnRow& turn : turns) {

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/messages.h"
 #include "evaluator/evaluate.h"
+#include "evaluator/signature.h"
 #include "evaluator/task_check.h"
 #include "reports/progress.h"
 #include "reports/table.h"
@@ -55,8 +56,11 @@ Result<int> list_tasks(const TasksArguments& arguments) {
 Result<int> show_task(const TasksArguments& arguments) {
   ASSIGN_OR_RETURN(const Catalogue catalogue, load_catalogue());
   ASSIGN_OR_RETURN(const Task task, find_task(catalogue, arguments.id));
-  fmt::print("{} (suite {}, level {}): {}\nfolder: {}\n\n{}\n\n{}\n\n", task.id, task.suite,
-             task.level, task.title, task.folder.string(), task.statement, task.signature());
+  fmt::print("{} (suite {}, level {}): {}\nfolder: {}\n\n{}\n\n", task.id, task.suite, task.level,
+             task.title, task.folder.string(), task.statement);
+  for (const Language language : kLanguages)
+    fmt::print("{:<9} {}\n", std::string(title(language)) + ":", signature(task, language));
+  fmt::print("\n");
   Table table({"case", "role", "virtual", "tensors"});
   for (const CaseSpec& spec : task.cases) {
     ASSIGN_OR_RETURN(const BoundCase bound, bind(task, spec));

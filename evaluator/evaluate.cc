@@ -39,6 +39,7 @@
 #include "evaluator/extract.h"
 #include "evaluator/plan/launch_need.h"
 #include "evaluator/timed_cases.h"
+#include "evaluator/triton/ahead.h"
 #include "evaluator/triton/installation.h"
 #include "evaluator/triton/recorder.h"
 #include "tasks/evidence.h"
@@ -52,6 +53,8 @@ using Clock = std::chrono::steady_clock;
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
+
+size_t recordings_at_once() { return std::max(1u, std::thread::hardware_concurrency() / 2); }
 
 constexpr int kTuningRuns = 10;  // of each configuration, at most
 
@@ -130,6 +133,7 @@ struct Evaluator::Story {
   const StageListener& listener;
   Evaluation evaluation;
   std::shared_ptr<const Artifact> artifact;
+  std::optional<triton::Ahead> ahead = {};  // set once a case of a Triton candidate was recorded
 
   void enter(Stage stage, const std::string& case_name = "") const {
     if (listener) listener(stage, case_name);
@@ -210,6 +214,7 @@ Evaluation Evaluator::evaluate(const Task& task, const Candidate& candidate,
     for (const Role role : {Role::test, Role::timed})
       for (const CaseSpec& spec : task.cases)
         if (spec.role == role && wants(story, spec)) going = going && run_case(story, spec);
+    story.ahead.reset();  // before what it reads goes
     conclude(story);
     // What the virtual device cannot read may be no PTX at all, which is the candidate's fault.
     if (!on_gpu()) story.ask_assembler(*compiler_, options_.arch);
@@ -226,7 +231,7 @@ bool Evaluator::extract(Story& story) {
     story.evaluation.extraction = "file";
     return true;
   }
-  Extraction extraction = extract_code(story.candidate.source);
+  Extraction extraction = extract_code(story.candidate.source, story.options.language);
   story.evaluation.extraction = extraction.how;
   story.evaluation.code = std::move(extraction.code);
   if (story.evaluation.code.empty())
@@ -246,8 +251,16 @@ bool Evaluator::compile_triton(Story& story) {
 
 bool Evaluator::compile(Story& story) {
   story.enter(Stage::compile);
-  story.evaluation.language = language_of(story.evaluation.code);
-  if (story.evaluation.language == Language::triton) return compile_triton(story);
+  const Language language = story.evaluation.language = language_of(story.evaluation.code);
+  if (const auto wanted = story.options.language; wanted && *wanted != language)
+    return story.conclude(
+        Outcome::rejected, "other_language",
+        fmt::format("{} was asked for, and this is {}; write the whole file in one block fenced "
+                    "with ```{}",
+                    title(*wanted),
+                    language == Language::triton ? "Python" : "no Python program that uses Triton",
+                    fence(*wanted)));
+  if (language == Language::triton) return compile_triton(story);
   const auto start = Clock::now();
   Result<CompileOutcome> result = compiler_->compile(story.request(options_.arch, on_gpu()));
   story.evaluation.compile_ms = milliseconds_since(start);
@@ -334,16 +347,31 @@ Result<triton::Tuned> Evaluator::tuned(const Story& story, const BoundCase& boun
   };
   ASSIGN_OR_RETURN(triton::Recorded first, record({}));
   triton::TuningLimits limits;
-  limits.at_once = std::max(1u, std::thread::hardware_concurrency() / 2);
+  limits.at_once = recordings_at_once();
   Result<triton::Tuned> tuned = triton::tune(std::move(first), record, cost, limits);
   if (tuned.ok()) tuned->recorded.outcome.record_ms = milliseconds_since(start);
   return tuned;
 }
 
+/// Begins with the cases behind the first one, which can be recorded.
+void Evaluator::record_ahead(Story& story, const std::string& first) {
+  story.ahead.emplace(recordings_at_once());
+  for (const CaseSpec& spec : story.task.cases) {
+    if (spec.name == first || !wants(story, spec)) continue;
+    Result<BoundCase> bound = bind(story.task, spec);
+    if (!bound.ok()) continue;  // told when it is the case's turn
+    story.ahead->start(spec.name,
+                       [this, &story, bound = *std::move(bound)] { return tuned(story, bound); });
+  }
+}
+
 Result<RecordOutcome> Evaluator::recorded(Story& story, const BoundCase& bound,
                                           CaseResult& result) {
   if (story.evaluation.language == Language::cuda) return record(*story.artifact, bound, device_);
-  ASSIGN_OR_RETURN(triton::Tuned tuned, this->tuned(story, bound));
+  const auto record_now = [&] { return this->tuned(story, bound); };
+  ASSIGN_OR_RETURN(triton::Tuned tuned,
+                   story.ahead ? story.ahead->take(bound.case_name, record_now) : record_now());
+  if (!story.ahead && !tuned.recorded.outcome.failure) record_ahead(story, bound.case_name);
   result.tuning = std::move(tuned.choices);
   if (tuned.recorded.artifact) story.use(std::move(tuned.recorded.artifact));
   return std::move(tuned.recorded.outcome);
@@ -496,9 +524,10 @@ void Evaluator::Story::ask_assembler(Compiler& compiler, const std::string& arch
   conclude(outcome_of(failure.kind), failure.reason, failure.explanation);
 }
 
-Result<Candidate> Evaluator::reference_kernel(const Task& task, const std::string& which) {
+Result<Candidate> Evaluator::reference_kernel(const Task& task, const std::string& which,
+                                              Language language) {
   ASSIGN_OR_RETURN(const auto folder, data_folder("reference_kernels"));
-  const auto path = folder / task.id / (which + ".cu");
+  const auto path = folder / task.id / fmt::format("{}{}", which, file_ending(language));
   ASSIGN_OR_RETURN(std::string source, read_file(path));
   return Candidate{which, std::move(source), false};
 }

@@ -35,6 +35,8 @@ struct EvaluateOptions {
   std::vector<std::string> cases;  // names; empty: all test cases fit for the device
   std::optional<uint64_t> seed;    // for repeating an evaluation; else drawn at random
   int repeats = 2;                 // runs on the same input
+  /// What was asked for: code in another language is rejected. Empty: either.
+  std::optional<Language> language;
   /// Times the timed cases within this budget ("rl", "benchmark", "leaderboard") once all test
   /// cases are correct; empty: no timing. Needs a GPU.
   std::string budget;
@@ -116,8 +118,10 @@ class Evaluator {
   Evaluation evaluate(const Task& task, const Candidate& candidate, const EvaluateOptions& options,
                       const StageListener& listener = {});
 
-  /// A kernel of reference_kernels/<task id>, for example "reference" or "expert".
-  static Result<Candidate> reference_kernel(const Task& task, const std::string& which);
+  /// A kernel of reference_kernels/<task id>, for example "reference" or "expert". Triton's are
+  /// few.
+  static Result<Candidate> reference_kernel(const Task& task, const std::string& which,
+                                            Language language = Language::cuda);
 
   /// SHA-256 of all that makes a task what it is: its folder's texts and its reference kernel.
   static Result<std::string> task_digest(const Task& task);
@@ -162,6 +166,7 @@ class Evaluator {
   bool record_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan& plan);
   /// The recording of a case; a Triton candidate's artifact is made here, for each case anew.
   Result<RecordOutcome> recorded(Story& story, const BoundCase& bound, CaseResult& result);
+  void record_ahead(Story& story, const std::string& first);
   /// The recording of a Triton candidate, with the best configurations of its triton.autotune.
   Result<triton::Tuned> tuned(const Story& story, const BoundCase& bound);
   void check_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan plan);

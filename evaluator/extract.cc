@@ -1,7 +1,8 @@
 #include "evaluator/extract.h"
 
-#include <array>
-#include <optional>
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <vector>
 
 namespace assay {
@@ -71,55 +72,72 @@ std::vector<Block> fenced_blocks(std::string_view text) {
   return blocks;
 }
 
-bool is_code_label(std::string_view label) {
-  static constexpr std::array<std::string_view, 10> labels = {
-      "cuda", "cu", "cpp", "c++", "c", "CUDA", "C++", "python", "py", "triton"};
-  for (const std::string_view known : labels)
-    if (label == known) return true;
-  return false;
+/// What a block's label names, if it is a language of candidates.
+std::optional<Language> language_of_label(std::string_view label) {
+  static constexpr std::pair<std::string_view, Language> labels[] = {
+      {"cuda", Language::cuda},    {"cu", Language::cuda},       {"cpp", Language::cuda},
+      {"c++", Language::cuda},     {"c", Language::cuda},        {"CUDA", Language::cuda},
+      {"C++", Language::cuda},     {"python", Language::triton}, {"py", Language::triton},
+      {"triton", Language::triton}};
+  for (const auto& [known, language] : labels)
+    if (label == known) return language;
+  return std::nullopt;
 }
 
-const Block* best_block(const std::vector<Block>& blocks, std::string_view marker) {
-  const Block* labelled = nullptr;
-  for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
-    if (block->code.find(marker) != std::string_view::npos) return &*block;
-    if (!labelled && is_code_label(block->label)) labelled = &*block;
+/// How much speaks for a block; of equal ones the last is taken.
+int rank(const Block& block, std::optional<Language> wanted, std::string_view marker) {
+  const bool marked = block.code.find(marker) != std::string_view::npos;
+  const std::optional<Language> label = language_of_label(block.label);
+  const bool fits =
+      !wanted || (language_of(block.code) == *wanted && label.value_or(*wanted) == *wanted);
+  return 4 * int{marked} + 2 * int{!marked && label} + int{fits};
+}
+
+const Block* best_block(const std::vector<Block>& blocks, std::optional<Language> wanted,
+                        std::string_view marker) {
+  const Block* best = nullptr;
+  int highest = 0;
+  for (const Block& block : blocks) {
+    const int found = rank(block, wanted, marker);
+    if (best && found < highest) continue;
+    best = &block;
+    highest = found;
   }
-  if (labelled) return labelled;
-  return blocks.empty() ? nullptr : &blocks.back();
+  return best;
 }
 
 bool looks_like_code(std::string_view text) {
-  static constexpr std::array<std::string_view, 17> starts = {
-      "#",           "//",         "/*",     "extern",       "template",
-      "__global__",  "using ",     "static", "namespace",    "struct",
-      "constexpr",   "__device__", "@",      "import torch", "import triton",
-      "from triton", "from torch"};
+  static constexpr std::string_view starts[] = {
+      "#",      "//",        "/*",     "extern",    "template",   "__global__", "using ",
+      "static", "namespace", "struct", "constexpr", "__device__", "@"};
+  static constexpr std::string_view python_starts[] = {"import ", "from ", "def ", "\"\"\"", "'''"};
   const std::string_view head = trimmed(text);
-  for (const std::string_view start : starts)
-    if (head.starts_with(start)) return true;
-  return false;
+  const auto begins = [head](std::string_view start) { return head.starts_with(start); };
+  return std::ranges::any_of(starts, begins) ||
+         (language_of(head) == Language::triton && std::ranges::any_of(python_starts, begins));
 }
 
 }  // namespace
 
-Extraction extract_code(std::string_view answer, std::string_view marker) {
+Extraction extract_code(std::string_view answer, std::optional<Language> wanted,
+                        std::string_view marker) {
   const std::string_view text = without_thinking(answer);
   const auto take = [&](std::string_view code, const char* how) {
     return Extraction{std::string(code), static_cast<size_t>(code.data() - answer.data()), how, ""};
   };
-  const auto none = [](const char* why) { return Extraction{"", 0, "none", why}; };
+  const auto none = [](std::string why) { return Extraction{"", 0, "none", std::move(why)}; };
   const std::vector<Block> blocks = fenced_blocks(text);
-  if (const Block* block = best_block(blocks, marker)) {
+  if (const Block* block = best_block(blocks, wanted, marker)) {
     if (trimmed(block->code).empty())
       return none("the answer's code block is empty; put the whole file into it");
     return take(block->code, block->terminated ? "fenced_block" : "unterminated_block");
   }
   if (text.find(marker) != std::string_view::npos && looks_like_code(text))
     return take(text, "whole_answer");
-  return none(
+  return none(fmt::format(
       "the answer has no fenced code block and is not code itself; put the whole file into one "
-      "block fenced with ```cuda or ```python");
+      "block fenced with ```{}",
+      wanted ? fence(*wanted) : "cuda or ```python"));
 }
 
 }  // namespace assay

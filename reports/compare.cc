@@ -89,6 +89,8 @@ Result<RunComparison> compare_runs(const ReportRun& a, const ReportRun& b) {
   RunComparison comparison;
   comparison.a = a.label;
   comparison.b = b.label;
+  comparison.language_a = language_of(a.run);
+  comparison.language_b = language_of(b.run);
   const Shared shared = shared_tasks(a, b);
   if (shared.empty())
     return Error{ErrorKind::not_found,
@@ -110,8 +112,9 @@ Result<RunComparison> compare_runs(const ReportRun& a, const ReportRun& b) {
 }
 
 std::string comparison_text(const RunComparison& comparison, size_t width) {
-  std::string text = fmt::format("A: {}\nB: {}\n{} tasks in common\n\n", comparison.a, comparison.b,
-                                 comparison.tasks);
+  std::string text = fmt::format("A: {}, in {}\nB: {}, in {}\n{} tasks in common\n\n", comparison.a,
+                                 title(comparison.language_a), comparison.b,
+                                 title(comparison.language_b), comparison.tasks);
   Table table({"measure", "A - B or A / B, 95 %", "tasks", "standard error", "correlation"},
               {false, true, true, true, true});
   for (const PairedMeasure& measure : comparison.measures)
@@ -146,9 +149,16 @@ nlohmann::json to_json(const RunComparison& comparison) {
                   {"high", estimate.interval.high}});
     measures.push_back(std::move(one));
   }
-  return {{"a", comparison.a},       {"b", comparison.b},          {"tasks", comparison.tasks},
-          {"measures", measures},    {"wins", comparison.wins},    {"losses", comparison.losses},
-          {"ties", comparison.ties}, {"sign_p", comparison.sign_p}};
+  return {{"language_a", name(comparison.language_a)},
+          {"language_b", name(comparison.language_b)},
+          {"a", comparison.a},
+          {"b", comparison.b},
+          {"tasks", comparison.tasks},
+          {"measures", measures},
+          {"wins", comparison.wins},
+          {"losses", comparison.losses},
+          {"ties", comparison.ties},
+          {"sign_p", comparison.sign_p}};
 }
 
 }  // namespace assay

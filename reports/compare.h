@@ -21,6 +21,7 @@ struct PairedMeasure {
 
 struct RunComparison {
   std::string a, b;
+  Language language_a = Language::cuda, language_b = Language::cuda;
   int tasks = 0;
   std::vector<PairedMeasure> measures;  // pass@1 first; the others where they are known
   int wins = 0, losses = 0, ties = 0;   // of a, by the tasks' pass@1

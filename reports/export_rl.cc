@@ -36,6 +36,7 @@ json common(const ExportTurn& turn, const ExportOptions& options) {
   const json reward = reward_json(turn.reward);
   json line = {{"task", turn.sample.task_id},
                {"agent", turn.run->agent},
+               {"language", name(language_of(*turn.run))},
                {"sample", turn.sample.number},
                {"turn", turn.turn.number},
                {"parent", turn.turn.parent},

@@ -16,6 +16,7 @@ std::string options_text(const EvaluateOptions& options) {
                          {"instruction_budget", options.run.instruction_budget},
                          {"deadline_seconds", options.run.deadline_seconds}};
   if (options.seed) json["seed"] = *options.seed;
+  if (options.language) json["language"] = name(*options.language);
   return json.dump();
 }
 

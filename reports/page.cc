@@ -52,6 +52,7 @@ Result<std::string> details(const Store& store, const EvaluationSummary& row) {
       "<details id=\"e{}\"><summary>{} / {}: <span class=\"verdict {}\">{}</span></summary>\n",
       row.id, html_escape(row.task_id), html_escape(row.candidate), verdict_class(row.outcome),
       name(row.outcome));
+  html += fmt::format("<p class=\"note\">{}</p>\n", html_escape(row.language));
   if (!row.explanation.empty()) html += "<p>" + html_escape(row.explanation) + "</p>\n";
   ASSIGN_OR_RETURN(const auto cases, store.cases(row.id));
   if (!cases.empty()) {

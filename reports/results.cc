@@ -13,9 +13,13 @@ namespace assay {
 std::string results_table(const std::vector<EvaluationSummary>& rows, size_t width) {
   const bool timed = std::ranges::any_of(
       rows, [](const EvaluationSummary& row) { return row.speedup.has_value(); });
-  std::vector<std::string> header = {"task",   "candidate", "verdict",
-                                     "reason", "cases",     "error/bound"};
-  std::vector<bool> right = {false, false, false, false, true, true};
+  const bool languages = std::ranges::any_of(
+      rows, [&](const EvaluationSummary& row) { return row.language != rows[0].language; });
+  std::vector<std::string> header = {"task", "candidate"};
+  if (languages) header.emplace_back("language");
+  header.insert(header.end(), {"verdict", "reason"});
+  std::vector<bool> right(header.size(), false);
+  header.insert(header.end(), {"cases", "error/bound"});
   for (const char* column : {"vs naive", "vs expert", "of light"})
     if (timed) header.emplace_back(column);
   if (!timed) header.emplace_back("instructions");
@@ -27,13 +31,12 @@ std::string results_table(const std::vector<EvaluationSummary>& rows, size_t wid
     return value ? fmt::format("{:.3g}x", *value) : "-";
   };
   for (const EvaluationSummary& row : rows) {
-    std::vector<std::string> cells = {
-        row.task_id,
-        row.candidate,
-        std::string(name(row.outcome)),
-        row.reason,
-        fmt::format("{}/{}", row.cases_correct, row.cases_total),
-        row.max_bound_ratio > 0 ? fmt::format("{:.2g}", row.max_bound_ratio) : "-"};
+    std::vector<std::string> cells = {row.task_id, row.candidate};
+    if (languages) cells.push_back(row.language);
+    cells.insert(cells.end(),
+                 {std::string(name(row.outcome)), row.reason,
+                  fmt::format("{}/{}", row.cases_correct, row.cases_total),
+                  row.max_bound_ratio > 0 ? fmt::format("{:.2g}", row.max_bound_ratio) : "-"});
     if (timed) {
       cells.push_back(ratio(row.speedup));
       cells.push_back(ratio(row.speedup_over_expert));

@@ -10,8 +10,9 @@
 
 namespace assay {
 
-/// Columns: task, candidate, verdict, reason, cases, error (largest error over its bound), cost
-/// (lane-instructions and wall time), explanation. `width` as in Table::text.
+/// Columns: task, candidate, language (where there are two), verdict, reason, cases, error (largest
+/// error over its bound), cost (lane-instructions and wall time), explanation. `width` as in
+/// Table::text.
 std::string results_table(const std::vector<EvaluationSummary>& rows, size_t width);
 
 /// One evaluation with its cases and diagnostics, read from the store. docs/store.md names the

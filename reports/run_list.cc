@@ -68,6 +68,7 @@ nlohmann::json to_json(const ListedRun& listed) {
   return {{"directory", listed.folder.string()},
           {"agent", run.agent},
           {"suite", run.suite},
+          {"language", name(language_of(run))},
           {"loop", run.loop},
           {"device", run.device_id},
           {"arch", run.arch},

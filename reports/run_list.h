@@ -28,8 +28,8 @@ Result<RunList> list_runs(const std::filesystem::path& folder);
 /// The run directory under `folder` that was written to last. not_found where there is none.
 Result<std::filesystem::path> newest_run(const std::filesystem::path& folder);
 
-/// `directory, agent, suite, loop, device, arch, samples, done, failed, correct, started_at,
-/// charged_seconds, stopped`.
+/// `directory, agent, suite, language, loop, device, arch, samples, done, failed, correct,
+/// started_at, charged_seconds, stopped`.
 nlohmann::json to_json(const ListedRun& run);
 
 }  // namespace assay

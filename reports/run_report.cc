@@ -121,6 +121,7 @@ ReportRow make_row(const ReportRun& run, const std::string& level, const TaskSam
                    const std::vector<int>& ks) {
   ReportRow row;
   row.label = run.label;
+  row.language = language_of(run.run);
   row.level = level;
   row.cost_dollars = 0;
   for (const ReportSample* sample : samples) {
@@ -146,8 +147,8 @@ ReportRow make_row(const ReportRun& run, const std::string& level, const TaskSam
   return row;
 }
 
-/// Labels that differ: the agent, then with the loop, then with the folder, then with the run's
-/// number.
+/// Labels that differ: the agent, then with the language if there are two, then with the loop, then
+/// with the folder, then with the run's number.
 void label_runs(ReportData& data) {
   const auto distinct = [&] {
     std::set<std::string> labels;
@@ -155,6 +156,11 @@ void label_runs(ReportData& data) {
     return labels.size() == data.runs.size();
   };
   for (ReportRun& run : data.runs) run.label = run.run.agent;
+  if (distinct()) return;
+  std::set<Language> languages;
+  for (const ReportRun& run : data.runs) languages.insert(language_of(run.run));
+  if (languages.size() > 1)
+    for (ReportRun& run : data.runs) run.label += " " + std::string(name(language_of(run.run)));
   if (distinct()) return;
   for (ReportRun& run : data.runs) run.label += " " + run.run.loop;
   if (distinct()) return;

@@ -30,7 +30,8 @@ struct ReportSample {
 struct ReportRun {
   RunRow run;
   std::string folder;
-  std::string label;  // agent, with loop and folder where that is needed to tell runs apart
+  std::string
+      label;  // agent, with language, loop and folder where that is needed to tell runs apart
   std::vector<ReportSample> samples;
 };
 
@@ -57,6 +58,7 @@ struct RateAtK {
 /// One row: an agent at a level ("all", or the suite's levels).
 struct ReportRow {
   std::string label;
+  Language language = Language::cuda;  // asked for
   std::string level;
   int tasks = 0;
   int samples = 0;

@@ -10,7 +10,8 @@ CREATE TABLE runs (
   agent TEXT NOT NULL,
   loop TEXT NOT NULL,
   suite TEXT NOT NULL,
-  settings TEXT NOT NULL,        -- JSON: the agent's, the loop's, the prompts' digest; no secrets
+  settings TEXT NOT NULL,        -- JSON: the agent's, the loop's, the language, the prompts' digest;
+                                 -- no secrets
   command TEXT NOT NULL,         -- JSON: the arguments, to go on later
   device_id TEXT NOT NULL,
   arch TEXT NOT NULL,

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <ctime>
+#include <nlohmann/json.hpp>
 
 #include "reports/statement.h"
 
@@ -133,6 +134,14 @@ Result<void> transaction(sqlite3* database, const Work& work) {
 }
 
 }  // namespace
+
+Language language_of(const RunRow& run) {
+  const auto settings = nlohmann::json::parse(run.settings, nullptr, false);
+  if (!settings.is_object() || !settings.contains("language")) return Language::cuda;
+  const nlohmann::json& name = settings["language"];
+  return language_from_name(name.is_string() ? name.get<std::string>() : "")
+      .value_or(Language::cuda);
+}
 
 const char* name(SampleState state) {
   switch (state) {

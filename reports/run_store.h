@@ -29,6 +29,9 @@ struct RunRow {
   std::string stopped;
 };
 
+/// What its candidates were asked for in, as its settings say; before there was a choice, cuda.
+Language language_of(const RunRow& run);
+
 enum class SampleState { running, done, failed };
 const char* name(SampleState state);
 

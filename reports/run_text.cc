@@ -52,8 +52,17 @@ bool retested(const std::vector<ReportRow>& rows) {
   return std::ranges::any_of(rows, [](const ReportRow& row) { return row.shrinkage.has_value(); });
 }
 
+/// Whether candidates were asked for in more than one language: else a column would say the same
+/// in every row.
+bool several_languages(const std::vector<ReportRow>& rows) {
+  return std::ranges::any_of(
+      rows, [&](const ReportRow& row) { return row.language != rows[0].language; });
+}
+
 std::vector<std::string> header(const std::vector<ReportRow>& rows) {
-  std::vector<std::string> cells = {"agent", "level", "tasks", "samples"};
+  std::vector<std::string> cells = {"agent"};
+  if (several_languages(rows)) cells.emplace_back("language");
+  cells.insert(cells.end(), {"level", "tasks", "samples"});
   if (rows.empty()) return cells;
   for (const RateAtK& rate : rows[0].pass) cells.push_back(fmt::format("pass@{} %", rate.k));
   if (timed(rows)) {
@@ -83,8 +92,9 @@ void add_speed_cells(const ReportRow& row, bool with_scores, std::vector<std::st
 }
 
 std::vector<std::string> cells_of(const ReportRow& row, const std::vector<ReportRow>& rows) {
-  std::vector<std::string> cells = {row.label, row.level, std::to_string(row.tasks),
-                                    std::to_string(row.samples)};
+  std::vector<std::string> cells = {row.label};
+  if (several_languages(rows)) cells.emplace_back(name(row.language));
+  cells.insert(cells.end(), {row.level, std::to_string(row.tasks), std::to_string(row.samples)});
   for (const RateAtK& rate : row.pass) cells.push_back(percent(rate));
   if (timed(rows)) add_speed_cells(row, scored(rows), cells);
   if (retested(rows)) cells.push_back(times(row.best_retested));
@@ -107,9 +117,9 @@ std::string csv_cell(std::string cell) {
 std::string csv(const std::vector<ReportRow>& rows) {
   std::string text =
       "agent,level,tasks,samples,failed,unfinished,statistic,k,p,value,low,high,standard_error,"
-      "tasks_used\n";
+      "tasks_used,language\n";
   const auto line = [&](const ReportRow& row, const char* statistic, const RateAtK& rate) {
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_cell(row.label),
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_cell(row.label),
                         csv_cell(row.level), row.tasks, row.samples, row.failed, row.unfinished,
                         statistic, rate.k, rate.p, rate.value ? fmt::format("{}", *rate.value) : "",
                         rate.value ? fmt::format("{}", rate.interval.low) : "",
@@ -117,7 +127,7 @@ std::string csv(const std::vector<ReportRow>& rows) {
                         rate.value && std::isfinite(rate.standard_error)
                             ? fmt::format("{}", rate.standard_error)
                             : "",
-                        rate.tasks);
+                        rate.tasks, name(row.language));
   };
   const auto speed = [&](const ReportRow& row, const char* statistic,
                          const std::optional<statistics::Estimate>& estimate) {
@@ -176,6 +186,7 @@ nlohmann::json rows_json(const ReportData& data, const std::vector<ReportRow>& r
                             {"agent", run.run.agent},
                             {"loop", run.run.loop},
                             {"suite", run.run.suite},
+                            {"language", name(language_of(run.run))},
                             {"device", run.run.device_id},
                             {"arch", run.run.arch},
                             {"folder", run.folder},
@@ -183,6 +194,7 @@ nlohmann::json rows_json(const ReportData& data, const std::vector<ReportRow>& r
                             {"started_at", run.run.started_at}});
   for (const ReportRow& row : rows) {
     nlohmann::json one = {{"agent", row.label},
+                          {"language", name(row.language)},
                           {"level", row.level},
                           {"tasks", row.tasks},
                           {"samples", row.samples},
@@ -272,8 +284,9 @@ std::vector<std::string> report_notes(const ReportData& data, const std::vector<
   if (std::ranges::any_of(rows, [](const ReportRow& row) { return row.tasks < 10; }))
     notes.emplace_back("With fewer than 10 tasks an interval says little about other tasks.");
   for (const ReportRun& run : data.runs)
-    notes.push_back(fmt::format("{}: suite {}, loop {}, device {}{}", run.label, run.run.suite,
-                                run.run.loop, run.run.device_id,
+    notes.push_back(fmt::format("{}: suite {}, in {}, loop {}, device {}{}", run.label,
+                                run.run.suite, title(language_of(run.run)), run.run.loop,
+                                run.run.device_id,
                                 run.run.stopped.empty() ? "" : "; stopped: " + run.run.stopped));
   return notes;
 }

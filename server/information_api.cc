@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "base/install.h"
+#include "evaluator/signature.h"
 #include "server/native_api.h"
 #include "server/native_result.h"
 
@@ -24,22 +25,41 @@ void tasks(Service& service, const Call& call) {
   reply_json(call.exchange, 200, {{"tasks", list}});
 }
 
-void task(Service& service, const Call& call) {
+/// The task in the path and the language in the query; null after a refusal.
+const Task* asked_task(const Service& service, const Call& call, Language& language) {
   const Task* task = service.task(call.parts[0]);
-  if (!task) return call.exchange->reply(error_reply(404, service.unknown_task(call.parts[0])));
+  const Result<Language> asked = requested_language(call.request.parameter("language"));
+  if (!task)
+    call.exchange->reply(error_reply(404, service.unknown_task(call.parts[0])));
+  else if (!asked.ok())
+    call.exchange->reply(error_reply(400, asked.error().message));
+  else
+    language = *asked;
+  return asked.ok() ? task : nullptr;
+}
+
+void task(Service& service, const Call& call) {
+  Language language{};
+  const Task* task = asked_task(service, call, language);
+  if (!task) return;
   reply_json(call.exchange, 200,
              {{"task_id", task->id},
               {"title", task->title},
               {"suite", task->suite},
               {"level", task->level},
-              {"statement", task->statement},
-              {"signature", task->signature()}});
+              {"language", name(language)},
+              {"statement", statement(*task, language)},
+              {"signature", signature(*task, language)}});
 }
 
 void prompt(Service& service, const Call& call) {
-  const Task* task = service.task(call.parts[0]);
-  if (!task) return call.exchange->reply(error_reply(404, service.unknown_task(call.parts[0])));
-  reply_json(call.exchange, 200, {{"task_id", task->id}, {"prompt", service.prompt(*task)}});
+  Language language{};
+  const Task* task = asked_task(service, call, language);
+  if (!task) return;
+  reply_json(call.exchange, 200,
+             {{"task_id", task->id},
+              {"language", name(language)},
+              {"prompt", service.prompt(*task, language)}});
 }
 
 void rewards(Service& service, const Call& call) {

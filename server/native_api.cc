@@ -121,13 +121,10 @@ Result<Wanted> read_candidate(const Service& service, JsonFields& fields, const 
   const std::string completion = parts.text("completion");
   is_completion = candidate->contains("completion") && !(*candidate)["completion"].is_null();
   const json* files = parts.object("files");
-  const std::string language = parts.text("language", "cuda");
+  const std::string language = parts.text("language");
   if (!parts.complaint().empty()) return Error{ErrorKind::invalid, parts.complaint()};
   // Which of the two it is, the text itself says.
-  if (language != "cuda" && language != "triton")
-    return Error{ErrorKind::invalid, fmt::format("candidate.language {} is not evaluated here; "
-                                                 "cuda and triton are",
-                                                 language.substr(0, 40))};
+  RETURN_IF_ERROR(requested_language(language));
   if (is_completion == (files != nullptr))
     return Error{ErrorKind::invalid, "candidate must have either files or completion"};
   if (is_completion) return service.want_completion(task, reward, completion);

@@ -97,10 +97,18 @@ Result<Wanted> Service::want_code(const std::string& task_id, const std::string&
   return wanted;
 }
 
-std::string Service::prompt(const Task& task) const {
-  const PromptValues values = task_values(task, device_);
+std::string Service::prompt(const Task& task, Language language) const {
+  const PromptValues values = task_values(task, device_, language);
   return plain_text(prompts_.render("system", values),
                     {{Speaker::user, prompts_.render("task", values)}});
+}
+
+Result<Language> requested_language(const std::string& name) {
+  if (name.empty()) return Language::cuda;
+  if (const auto language = language_from_name(name)) return *language;
+  return Error{ErrorKind::invalid,
+               fmt::format("the language {} is not evaluated here; cuda and triton are",
+                           in_quotes(name.substr(0, 40)))};
 }
 
 int http_status(const Error& error) {

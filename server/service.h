@@ -57,7 +57,7 @@ class Service {
                            const std::string& code) const;
 
   /// The prompt that agents get for this task.
-  std::string prompt(const Task& task) const;
+  std::string prompt(const Task& task, Language language = Language::cuda) const;
 
   const ServiceOptions& options() const { return options_; }
   const Catalogue& catalogue() const { return catalogue_; }
@@ -83,5 +83,8 @@ class Service {
 
 /// 400, 404 ... for an Error of the functions above.
 int http_status(const Error& error);
+
+/// A language by its name; cuda where there is none. invalid: another name.
+Result<Language> requested_language(const std::string& name);
 
 }  // namespace assay

@@ -31,7 +31,7 @@ class Refine : public Loop {
     Proposal proposal = draft(episode);
     for (const Turn& turn : episode.turns) {
       std::string said = turn.text;
-      if (!turn.code.empty()) said += "\n\n```cuda\n" + turn.code + "\n```";
+      if (!turn.code.empty()) said += "\n\n" + episode.fenced(turn.code);
       proposal.messages.push_back({Speaker::assistant, said.empty() ? "(no answer)" : said});
       proposal.messages.push_back(
           {Speaker::user,

@@ -106,7 +106,7 @@ class Evolve : public Loop {
       const Turn& turn = episode.turns[static_cast<size_t>(index)];
       text += turn.speedup ? std::to_string(*turn.speedup) + " times the plain kernel:\n"
                            : std::string(name(turn.outcome)) + ":\n";
-      text += "```cuda\n" + turn.code.substr(0, 10'000) + "\n```\n\n";
+      text += episode.fenced(turn.code.substr(0, 10'000)) + "\n\n";
     }
     return text;
   }

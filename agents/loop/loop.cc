@@ -32,6 +32,10 @@ PromptValues Episode::with(PromptValues more) const {
   return more;
 }
 
+std::string Episode::fenced(const std::string& code) const {
+  return fmt::format("```{}\n{}\n```", values.at("fence"), code);
+}
+
 bool Loop::finished(const Episode& episode) const {
   return episode.code_turns() >= options_.turns ||
          (options_.stop_when_correct && episode.best().has_value());

@@ -73,6 +73,8 @@ struct Episode {
   Message opening() const { return {Speaker::user, prompts->render("task", values)}; }
   /// The task's values and some more.
   PromptValues with(PromptValues more) const;
+  /// Code as a block of the language that is asked for.
+  std::string fenced(const std::string& code) const;
 };
 
 class Loop {

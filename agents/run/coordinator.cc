@@ -128,7 +128,8 @@ Result<RunSummary> Coordinator::Impl::run() {
     RETURN_IF_ERROR(ledger.read(part, plan.parts[part].row.id, store));
     charged[part] = plan.parts[part].row.charged_seconds;
   }
-  system = plan.prompts->render("system", task_values(*plan.tasks.at(0), plan.device));
+  system =
+      plan.prompts->render("system", task_values(*plan.tasks.at(0), plan.device, plan.language));
   status.total = static_cast<int>(cells());
   for (int i = 0; i < plan.judges; ++i) judges.emplace_back([this] { judge_loop(); });
 
@@ -218,6 +219,7 @@ Result<void> Coordinator::Impl::open_cell(size_t part, const Task& task, int num
   OpenSample sample;
   sample.part = part;
   sample.task = &task;
+  sample.language = plan.language;
   if (!stopped[part].empty()) return {};
   ASSIGN_OR_RETURN(sample.row, store.open_sample(wanted));
   // A refused request would be refused again; the rest is worth another attempt.
@@ -233,7 +235,7 @@ Result<void> Coordinator::Impl::open_cell(size_t part, const Task& task, int num
   }
   sample.row.state = SampleState::running;
   PromptValues& of_task = values[task.id];
-  if (of_task.empty()) of_task = task_values(task, plan.device);
+  if (of_task.empty()) of_task = task_values(task, plan.device, plan.language);
   sample.episode.prompts = plan.prompts;
   sample.episode.values = of_task;
   sample.episode.seed = episode_seed(task.id, number);
@@ -295,6 +297,7 @@ Result<void> Coordinator::Impl::request(uint64_t id, const Proposal& proposal) {
   ASSIGN_OR_RETURN(const size_t index, sample.add_turn(proposal, system, store.store()));
   GenerationRequest request;
   request.task = sample.task;
+  request.language = sample.language;
   request.sample = sample.row.number;
   request.turn = static_cast<int>(index);
   request.system = system;

@@ -13,6 +13,7 @@
 #include "agents/loop/loop.h"
 #include "agents/run/budget.h"
 #include "agents/run/judge.h"
+#include "evaluator/language.h"
 #include "reports/run_store.h"
 
 namespace assay {
@@ -53,14 +54,15 @@ struct RunPlan {
   const Loop* loop = nullptr;
   const PromptBook* prompts = nullptr;
   DeviceInfo device;
-  int samples = 1;              // of each task and agent
-  int judges = 1;               // evaluations at once
-  int generations = 200;        // requests to agents at once, all agents together
-  int waiting_judgements = 64;  // above it, no new requests
-  int turns = 1;                // a sample's, for the feedback's count of what is left
-  Budget budget;                // of each part
-  Budget task_budget;           // of all samples of a task, in each part
-  double grace_seconds = 8;     // after an interruption, for what is being evaluated
+  Language language = Language::cuda;  // of the candidates that are asked for
+  int samples = 1;                     // of each task and agent
+  int judges = 1;                      // evaluations at once
+  int generations = 200;               // requests to agents at once, all agents together
+  int waiting_judgements = 64;         // above it, no new requests
+  int turns = 1;                       // a sample's, for the feedback's count of what is left
+  Budget budget;                       // of each part
+  Budget task_budget;                  // of all samples of a task, in each part
+  double grace_seconds = 8;            // after an interruption, for what is being evaluated
   const std::atomic<int>* interrupts = nullptr;
   std::function<void(const RunStatus&)> on_progress;  // about five times a second
 };

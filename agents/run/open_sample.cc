@@ -47,8 +47,8 @@ AttemptRow attempt_row(const Attempt& attempt) {
 }
 
 /// The answer's code, and what else it says, for later turns.
-void read_answer(const std::string& answer, Turn& turn, std::string& how) {
-  const Extraction extraction = turn.wants_code ? extract_code(answer) : Extraction{};
+void read_answer(const std::string& answer, Language wanted, Turn& turn, std::string& how) {
+  const Extraction extraction = turn.wants_code ? extract_code(answer, wanted) : Extraction{};
   turn.text = summary_of(answer, extraction);
   turn.code = extraction.code;
   how = turn.wants_code ? extraction.how : "";
@@ -77,7 +77,7 @@ Result<std::vector<OpenSample::Unjudged>> OpenSample::read_back(const RunStore& 
     turn.island = stored.island;
     turn.wants_code = stored.kind != "reflect";
     ASSIGN_OR_RETURN(std::string answer, store.store().blob(stored.answer_digest));
-    read_answer(answer, turn, stored.extraction);
+    read_answer(answer, language, turn, stored.extraction);
     turn.done = !turn.wants_code ||
                 (!stored.outcome.empty() && stored.outcome != name(Outcome::harness_error));
     if (!turn.done)
@@ -112,7 +112,7 @@ Result<size_t> OpenSample::add_turn(const Proposal& proposal, const std::string&
 
 Result<void> OpenSample::store_answer(size_t turn, const Generation& generation, RunStore& store) {
   TurnRow& stored = rows[turn];
-  read_answer(generation.answer.text, episode.turns[turn], stored.extraction);
+  read_answer(generation.answer.text, language, episode.turns[turn], stored.extraction);
   Store& blobs = store.store();
   ASSIGN_OR_RETURN(stored.answer_digest, blobs.put_blob(generation.answer.text));
   if (!generation.request_body.empty()) {

@@ -8,6 +8,7 @@
 #include "agents/agent.h"
 #include "agents/loop/loop.h"
 #include "agents/run/judge.h"
+#include "evaluator/language.h"
 #include "reports/run_store.h"
 
 namespace assay {
@@ -15,6 +16,7 @@ namespace assay {
 struct OpenSample {
   size_t part = 0;
   const Task* task = nullptr;
+  Language language = Language::cuda;  // asked for
   SampleRow row;
   Episode episode;
   std::vector<TurnRow> rows;  // of episode.turns, in their order

@@ -9,21 +9,6 @@
 namespace assay {
 namespace {
 
-/// The header a candidate needs for this element type, if any.
-std::string_view header_of(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::f16:
-      return "cuda_fp16.h";
-    case Dtype::bf16:
-      return "cuda_bf16.h";
-    case Dtype::e4m3:
-    case Dtype::e5m2:
-      return "cuda_fp8.h";
-    default:
-      return {};
-  }
-}
-
 /// Another spelling of the same representation, which the entry accepts behind a pointer:
 /// std::int64_t is long where the task says long long, and plain char is as good as signed char.
 std::string_view alias_of(Dtype dtype) {
@@ -55,6 +40,20 @@ constexpr const char* kPointerTemplate =
     "};\n";
 
 }  // namespace
+
+std::string_view header_of(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::f16:
+      return "cuda_fp16.h";
+    case Dtype::bf16:
+      return "cuda_bf16.h";
+    case Dtype::e4m3:
+    case Dtype::e5m2:
+      return "cuda_fp8.h";
+    default:
+      return {};
+  }
+}
 
 std::string entry_source(const Task& task) {
   std::set<std::string_view> headers;

@@ -52,8 +52,8 @@ RecordFailure explain_end(const sandbox::Outcome& outcome, const sandbox::Limits
     case Exit::policy_violation:
       return failure(
           "unsupported_call",
-          fmt::format("host code in solve() made the system call {}: it may compute and call the "
-                      "CUDA runtime, but not start threads or processes, open connections or reach "
+          fmt::format("host code in solve() made the system call {}: it may compute and launch "
+                      "kernels, but not start threads or processes, open connections or reach "
                       "other programs",
                       outcome.system_call.empty() ? "that is not allowed" : outcome.system_call));
     case Exit::sandbox_failure:

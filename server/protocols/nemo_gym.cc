@@ -141,8 +141,10 @@ void reset(Service& service, const Call& call) {
   const std::string id = task_of(*body, call.request);
   const Task* task = service.task(id);
   if (!task) return call.exchange->reply(error_reply(404, service.unknown_task(id)));
+  const Result<Language> language = requested_language(call.request.parameter("language"));
+  if (!language.ok()) return call.exchange->reply(error_reply(400, language.error().message));
   reply_json(call.exchange, 200,
-             {{"observation", service.prompt(*task)}, {"info", json::object()}});
+             {{"observation", service.prompt(*task, *language)}, {"info", json::object()}});
 }
 
 /// Means of every number over the rows that are not failures.

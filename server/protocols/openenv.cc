@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agents/http/json.h"
+#include "evaluator/signature.h"
 #include "server/json_fields.h"
 #include "server/protocols/parked.h"
 #include "server/protocols/protocols.h"
@@ -28,6 +29,7 @@ constexpr size_t kMostWaiting = 64;  // messages of one socket
 /// One episode.
 struct Episode {
   const Task* task = nullptr;
+  Language language = Language::cuda;  // of what the agent is shown
   std::string id;
   int turn = 0;
   double best_speedup = 0;
@@ -38,8 +40,8 @@ json observation(const Service& service, const Episode& episode, const Judged* j
   const bool speed = judged && judged->facts.timed && judged->facts.correct();
   return {
       {"problem_id", episode.task->id},
-      {"problem_description", episode.task->statement},
-      {"reference_code", episode.task->signature()},
+      {"problem_description", statement(*episode.task, episode.language)},
+      {"reference_code", signature(*episode.task, episode.language)},
       {"gpu_info", service.bench().device_name()},
       {"turn", episode.turn},
       {"max_turns", kMostTurns},
@@ -67,10 +69,12 @@ Result<Episode> reset(const Service& service, const json& data) {
   std::string id = fields.text("problem_id", fields.text("task_id"));
   Episode episode;
   episode.id = fields.text("episode_id");
+  const std::string language = fields.text("language");
   if (!fields.complaint().empty()) return Error{ErrorKind::invalid, fields.complaint()};
   if (id.empty() && !service.catalogue().tasks.empty()) id = service.catalogue().tasks.front().id;
   episode.task = service.task(id);
   if (!episode.task) return Error{ErrorKind::not_found, service.unknown_task(id)};
+  ASSIGN_OR_RETURN(episode.language, requested_language(language));
   return episode;
 }
 

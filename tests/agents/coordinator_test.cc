@@ -193,6 +193,19 @@ TEST_F(CoordinatorTest, OddAnswersAreOutcomesAndTheRunGoesOn) {
   EXPECT_EQ(summary.status.verdicts.at("wrong_output"), 2);
 }
 
+TEST_F(CoordinatorTest, AsksForTheLanguageAndTakesItOfTwo) {
+  FakeAgent agent([](const GenerationRequest& request) {
+    EXPECT_EQ(request.language, Language::triton);
+    EXPECT_NE(request.system.find("Triton"), std::string::npos);
+    Generation generation = said("wrong");
+    generation.answer.text =
+        "```python\nimport triton\ndef solve():\n    right()\n```\n" + generation.answer.text;
+    return generation;
+  });
+  const auto in_triton = [](RunPlan& plan) { plan.language = Language::triton; };
+  EXPECT_EQ(run(agent, "single", 1, in_triton).status.verdicts.at("correct"), 6);
+}
+
 TEST_F(CoordinatorTest, InfrastructureTroubleIsNoVerdictAndIsTriedAgain) {
   bool down = true;
   FakeAgent agent([&](const GenerationRequest& request) {
@@ -334,7 +347,7 @@ TEST_F(CoordinatorTest, HarnessErrorsAreReopenedByRetry) {
 }
 
 TEST(AgentsTest, RunsACommandWithThePromptOnItsInput) {
-  const auto agent = make_agent("cmd:echo \"$ASSAY_TASK/$ASSAY_SAMPLE\"; cat", {});
+  const auto agent = make_agent("cmd:echo \"$ASSAY_TASK/$ASSAY_LANGUAGE/$ASSAY_SAMPLE\"; cat", {});
   ASSERT_TRUE(agent.ok()) << agent.error().message;
   Task task;
   task.id = "t";
@@ -348,7 +361,7 @@ TEST(AgentsTest, RunsACommandWithThePromptOnItsInput) {
   const auto generation = answers.pop(30);
   ASSERT_TRUE(generation);
   ASSERT_FALSE(generation->failure) << generation->failure->message;
-  EXPECT_EQ(generation->answer.text, "t/3\nS\n\n" + std::string(1 << 20, 'x'));
+  EXPECT_EQ(generation->answer.text, "t/cuda/3\nS\n\n" + std::string(1 << 20, 'x'));
 }
 
 TEST(AgentsTest, ACommandThatFailsFailsItsSampleWithItsWords) {
@@ -368,15 +381,20 @@ TEST(AgentsTest, TakesFilesOfEitherLanguageAndAnswersAsTheyAre) {
   const std::filesystem::path folder =
       std::filesystem::path(testing::TempDir()) / ("files-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
-  for (const auto& [name, text] : {std::pair{"cuda.cu", "x"}, {"triton.py", "x"}, {"said.md", "x"}})
+  for (const auto& [name, text] : {std::pair{"cuda.cu", "x"},
+                                   {"triton.py", "x"},
+                                   {"said.md", "x"},
+                                   {"both.cu", "c"},
+                                   {"both.py", "p"}})
     ASSERT_TRUE(write_file(folder / name, text).ok());
   const auto agent = make_agent("file:" + folder.string(), {});
   ASSERT_TRUE(agent.ok()) << agent.error().message;
-  const auto answer = [&](const std::string& id) {
+  const auto answer = [&](const std::string& id, Language language = Language::cuda) {
     Task task;
     task.id = id;
     GenerationRequest request;
     request.task = &task;
+    request.language = language;
     std::string text;
     (*agent)->generate(request, [&](Generation generation) {
       text = generation.failure ? generation.failure->message : generation.answer.text;
@@ -385,6 +403,8 @@ TEST(AgentsTest, TakesFilesOfEitherLanguageAndAnswersAsTheyAre) {
   };
   EXPECT_EQ(answer("cuda"), "```cuda\nx\n```\n");
   EXPECT_EQ(answer("triton"), "```python\nx\n```\n");
+  EXPECT_EQ(answer("both"), "```cuda\nc\n```\n");
+  EXPECT_EQ(answer("both", Language::triton), "```python\np\n```\n");
   EXPECT_EQ(answer("said"), "x");
   EXPECT_NE(answer("other").find("has no other.cu, .py, .md or .txt"), std::string::npos);
   std::filesystem::remove_all(folder);

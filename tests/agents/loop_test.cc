@@ -16,8 +16,9 @@ class LoopTest : public testing::Test {
   void SetUp() override {
     episode_.prompts = &prompts_;
     for (const char* key : {"id", "title", "statement", "signature", "tensors", "scalars",
-                            "tolerance", "cases", "device"})
+                            "tolerance", "cases", "device", "language", "ending", "cuda", "triton"})
       episode_.values[key] = std::string("<") + key + ">";
+    episode_.values["fence"] = "cuda";
   }
 
   static std::unique_ptr<Loop> loop(const std::string& name, LoopOptions options) {
@@ -180,6 +181,30 @@ TEST(PromptTest, RendersValuesAndSections) {
   EXPECT_FALSE(render("{{#c}}", values, "f").ok());
   EXPECT_FALSE(render("{{/c}}", values, "f").ok());
   EXPECT_FALSE(render("{{c", values, "f").ok());
+}
+
+TEST(PromptTest, EveryTemplateSpeaksOfTheLanguageThatIsAskedFor) {
+  Task task;
+  task.tensors.emplace_back().name = "x";
+  task.statement = "Define\n\n```cuda\n" + task.signature() + ";\n```\n";
+  const PromptBook book = *PromptBook::load();
+  const std::map<Language, std::vector<std::string>> words = {
+      {Language::cuda, {"CUDA", "```cuda", ".cu", "extern \"C\"", "cudaMalloc", "__global__"}},
+      {Language::triton,
+       {"Triton", "```python", ".py", "def solve(x):", "torch.empty", "@triton"}}};
+  for (const auto& [language, own] : words) {
+    PromptValues values = task_values(task, default_device_info("sm_90"), language);
+    for (const char* more : {"code", "feedback", "reflection", "memory", "programs"})
+      values[more] = more;
+    std::string all;
+    for (const char* name :
+         {"system", "task", "refine", "reflect", "retry", "debug", "improve", "evolve"})
+      all += book.render(name, values);
+    for (const auto& [other, theirs] : words)
+      for (const std::string& word : theirs)
+        EXPECT_EQ(all.find(word) != std::string::npos, other == language)
+            << word << ", asked for " << title(language);
+  }
 }
 
 TEST(PromptTest, AUsersTemplateReplacesTheBuiltInOneAndAMisspeltNameIsAnError) {

@@ -37,7 +37,18 @@ check help 0 "assay demo" "$assay" --help
 check no-command 2 "subcommand" "$assay"
 check unknown-command 2 "" "$assay" evaluate
 check doctor 0 "sandbox" "$assay" doctor
+# Without Triton its lane is absent, and nothing else is.
+mkdir no-triton
+without_triton() { env ASSAY_TRITON_HOME="$folder/no-triton" "$assay" "$@"; }
+check doctor-without-triton 0 'missing  Triton' without_triton doctor
+check new 0 'assay eval vector-add vector-add.cu' "$assay" new vector-add
+check new-keeps-files 2 'exists already' "$assay" new vector-add
+check new-other-ending 2 'whose files end in .cu' "$assay" new vector-add mine.py
+check new-in-triton 0 'mine.py' "$assay" new vector-add mine.py --language triton
+check triton-without-triton 3 'Triton is not installed' without_triton eval vector-add mine.py --out without
+check cuda-without-triton 0 '"outcome":"correct"' without_triton eval vector-add good.cu --out without
 check list 0 "vector-add" "$assay" tasks list
+check show-both-signatures 0 'def solve(a, b, c, n):' "$assay" tasks show vector-add
 check show 0 'extern "C" void solve(const float* a, const float* b, float* c' "$assay" tasks show vector-add
 check unknown-task 2 "vector-add" "$assay" eval vector-ad good.cu
 check missing-file 2 "nowhere.cu" "$assay" eval vector-add nowhere.cu

@@ -50,6 +50,8 @@ check unknown-task 2 'vector-add' "$assay" run --suite starter --tasks vector-ad
 check missing-key 2 'OPENAI_API_KEY' env -u OPENAI_API_KEY "$assay" run --suite starter --agent openai-chat:m
 check bad-budget 2 'turns' run --agent reference:naive --budget turn=3
 check prompt 0 'extern "C" void solve(const float* a' "$assay" prompt vector-add
+check prompt-in-triton 0 'def solve(a, b, c, n):' "$assay" prompt vector-add --language triton
+check prompt-unknown-language 2 'rust not in {cuda,triton}' "$assay" prompt vector-add --language rust
 check runs-two-agents 0 'reference:naive' run --agent reference:naive --agent file:answers --samples 2 --out run
 check resumes 0 '1 wrong_output' run --agent file:answers --samples 1 --out small
 check again 0 '1 wrong_output' run --agent file:answers --samples 1 --out small
@@ -77,6 +79,18 @@ check power-pilot 2 'needs two tasks' "$assay" power run@reference:naive
 check retest-untimed 2 'no correct candidate that was timed' "$assay" retest run
 check compare-which 2 'several agents' "$assay" compare run run
 check export 0 '"reward":0.0' "$assay" export --rl run --reward correct
+check other-language 2 'small holds a run in CUDA C++: go on with --language cuda' run --agent file:answers --language triton --out small
+check rejects-other-language 0 '1 rejected' run --agent file:answers --language triton --out triton
+check says-what-was-asked-for 0 'Triton was asked for, and this is no Python' "$assay" show 1 --run triton --no-prompt
+check show-language 0 'asked for in Triton' "$assay" show 1 --run triton --no-prompt
+check list-language 0 '"language":"triton"' "$assay" runs list . --json
+check report-languages 0 '| file:answers triton | triton | all |' "$assay" report small triton --format markdown
+check report-one-language 0 '| agent | level |' "$assay" report triton --format markdown
+check compare-languages 0 'B: file:answers (triton), in Triton' "$assay" compare small triton
+check export-language 0 '"language":"triton"' "$assay" export --rl triton
+check no-naive-in-triton 3 "trouble that is not the agent's" run --agent reference:naive --language triton --out none
+check no-naive-says-so 0 'naive.py' "$assay" runs show none
+check retry-in-its-language 0 '0 samples to do again' "$assay" retry triton
 check failed-sample 3 "trouble that is not the agent's" run --agent 'cmd:echo no luck >&2; exit 3' --out failing
 check failed-why 0 'no luck' "$assay" runs show failing
 check refused-parameter 2 'refuses --temperature' run --agent anthropic:claude-opus-4-7 --temperature 1
@@ -98,9 +112,9 @@ sys.exit(subprocess.run([sys.argv[1], "run", "--suite", "starter", "--tasks", "v
 PY
 # Ctrl-C: ends within seconds with 130, and the same command goes on.
 interrupted() {
-  "$assay" run --suite starter --tasks vector-add --agent 'cmd:sleep 60' --out interrupted &
+  "$assay" run --suite starter --tasks vector-add --agent "cmd:touch $folder/asked; sleep 60" --out interrupted &
   local pid=$!
-  sleep 4
+  until [ -e "$folder/asked" ]; do sleep 0.1; done
   kill -INT "$pid"
   wait "$pid"
 }

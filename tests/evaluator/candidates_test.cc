@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "evaluator/evaluate.h"
+#include "evaluator/skeleton.h"
 #include "evaluator/triton/installation.h"
 #include "tests/evaluator/known_candidate.h"
 
@@ -92,6 +93,19 @@ class CandidatesTest : public testing::Test {
     for (std::thread& worker : workers) worker.join();
   }
 
+  /// Of tasks with every kind of argument: 16-bit and packed types, several outputs, one that is
+  /// read too, evidence.
+  static void expect_wrong_skeletons(Language language) {
+    for (const char* id : {"rmsnorm", "topk-rows", "gla-recurrent-step", "tilus-gemm-w-uintx",
+                           "batched-symmetric-eigh-jacobi"}) {
+      const Task& task = tasks_->at(id);
+      const Evaluation evaluation = evaluate(id, skeleton(task, language), task.cases.front().name);
+      EXPECT_EQ(evaluation.language, language);
+      EXPECT_EQ(evaluation.outcome, Outcome::wrong_output)
+          << id << ": " << evaluation.reason << ": " << evaluation.explanation;
+    }
+  }
+
   static Evaluator* evaluator_;
   static std::map<std::string, Task>* tasks_;
 };
@@ -131,6 +145,29 @@ TEST_F(CandidatesTest, EveryTritonExpertIsCorrectInItsFirstCase) {
   }
   ASSERT_GE(experts.size(), 25u);
   expect_verdicts(experts);
+}
+
+TEST_F(CandidatesTest, SkeletonsCompileAndAreWrong) { expect_wrong_skeletons(Language::cuda); }
+
+TEST_F(CandidatesTest, TritonSkeletonsAreRecordedAndAreWrong) {
+  if (const auto found = triton::find_installation(); !found.ok())
+    GTEST_SKIP() << found.error().message;
+  expect_wrong_skeletons(Language::triton);
+}
+
+TEST_F(CandidatesTest, CodeInAnotherLanguageThanWasAskedForIsRejected) {
+  const Task& task = tasks_->at("vector-add");
+  for (const Language wanted : kLanguages) {
+    EvaluateOptions asked = options();
+    asked.language = wanted;
+    const Language other = wanted == Language::cuda ? Language::triton : Language::cuda;
+    const Evaluation evaluation =
+        evaluator_->evaluate(task, {"other", skeleton(task, other), false}, asked);
+    EXPECT_EQ(evaluation.outcome, Outcome::rejected);
+    EXPECT_EQ(evaluation.reason, "other_language");
+    EXPECT_EQ(evaluation.language, other);
+    EXPECT_TRUE(evaluation.explanation.starts_with(title(wanted))) << evaluation.explanation;
+  }
 }
 
 TEST_F(CandidatesTest, AnEmptyCandidateIsNoCode) {

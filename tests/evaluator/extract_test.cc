@@ -41,8 +41,39 @@ TEST(ExtractCode, TakesPythonFromABlockAndAsAnAnswer) {
   const std::string code = "import triton\n\ndef solve(x):\n    pass\n";
   EXPECT_EQ(extract_code("Like this:\n```python\n" + code + "```\n").code, code);
   EXPECT_EQ(extract_code("```py\nx = 1\n```\n```\n$ ls\n```\n").code, "x = 1\n");
-  EXPECT_EQ(extract_code(code).how, "whole_answer");
+  for (const char* start : {"", "import math\n", "\"\"\"Adds.\"\"\"\n"})
+    EXPECT_EQ(extract_code(start + code).code, start + code);
+  EXPECT_EQ(extract_code("from what I know of solve:\ndef f(): pass\n").how, "none");
   EXPECT_EQ(extract_code("import this and solve that").how, "none");
+}
+
+const std::string kCuda = "extern \"C\" void solve(float* x, cudaStream_t stream) {}\n";
+const std::string kTriton = "import triton\n\ndef solve(x):\n    pass\n";
+
+TEST(ExtractCode, PrefersTheBlockInTheLanguageThatIsWanted) {
+  const std::string answer =
+      "```cuda\n" + kCuda + "```\nand\n```python\n" + kTriton + "```\nand\n```\n" + kCuda + "```\n";
+  EXPECT_EQ(extract_code(answer, Language::triton).code, kTriton);
+  EXPECT_EQ(extract_code(answer, Language::cuda).offset, answer.rfind(kCuda));
+  EXPECT_EQ(extract_code(answer).offset, answer.rfind(kCuda));
+}
+
+TEST(ExtractCode, ALabelTellsAProgramThatCallsTheCandidateFromTheCandidate) {
+  const std::string answer = "```cuda\n" + kCuda +
+                             "```\nTry it:\n```python\nimport ctypes\n"
+                             "ctypes.CDLL('x.so').solve(0)\n```\n";
+  EXPECT_EQ(extract_code(answer, Language::cuda).code, kCuda);
+}
+
+TEST(ExtractCode, TakesWhatThereIsWhereTheWantedLanguageIsMissing) {
+  EXPECT_EQ(extract_code("```cuda\n" + kCuda + "```\n", Language::triton).code, kCuda);
+  const std::string sketch = "```\n$ ls\n```\n```python\nx = 1\n```\n```cuda\n" + kCuda + "```\n";
+  EXPECT_EQ(extract_code(sketch, Language::triton).code, kCuda);
+}
+
+TEST(ExtractCode, AsksForABlockOfTheWantedLanguage) {
+  EXPECT_NE(extract_code("No.", Language::triton).explanation.find("```python"), std::string::npos);
+  EXPECT_EQ(extract_code("No.", Language::cuda).explanation.find("python"), std::string::npos);
 }
 
 TEST(ExtractCode, FindsNoCodeInARefusal) {

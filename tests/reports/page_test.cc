@@ -21,11 +21,13 @@ TEST(HtmlPage, ShowsVerdictsAndEscapesTheCandidatesCode) {
   evaluation.task_id = "vector-add";
   evaluation.candidate = "evil.cu";
   evaluation.code = "// </pre><script>alert(1)</script>";
+  evaluation.language = Language::triton;
   evaluation.outcome = Outcome::runtime_fault;
   ASSERT_TRUE(store->add({}, evaluation, "{}").ok());
   const auto page = html_page(*store, "a run");
   ASSERT_TRUE(page.ok());
   EXPECT_NE(page->find("runtime_fault"), std::string::npos);
+  EXPECT_NE(page->find(">triton<"), std::string::npos);
   EXPECT_EQ(page->find("<script>alert"), std::string::npos);
   EXPECT_NE(page->find("&lt;script&gt;alert"), std::string::npos);
 }

@@ -118,6 +118,22 @@ TEST(RunReportTest, WritesEveryFormat) {
   EXPECT_NE(report_text(data, rows, ReportFormat::text, 0).find("pass@1 %"), std::string::npos);
 }
 
+TEST(RunReportTest, NamesTheLanguageInAColumnWhereThereAreTwo) {
+  ReportData data = data_of({sample("a", Outcome::correct)});
+  EXPECT_EQ(report_table(report_rows(data, {1})).header[1], "level");
+  data.runs.push_back(data.runs[0]);
+  data.runs[1].run.settings = R"({"language": "triton"})";
+  const std::vector<ReportRow> rows = report_rows(data, {1});
+  const ReportTable table = report_table(rows);
+  EXPECT_EQ(table.header[1], "language");
+  EXPECT_EQ(table.rows[0][1], "cuda");  // of a run from before there was a choice
+  EXPECT_EQ(table.rows[1][1], "triton");
+  const auto json = nlohmann::json::parse(report_text(data, rows, ReportFormat::json, 0));
+  EXPECT_EQ(json["runs"][1]["language"], "triton");
+  EXPECT_EQ(json["rows"][1]["language"], "triton");
+  EXPECT_NE(report_text(data, rows, ReportFormat::csv, 0).find(",1,triton\n"), std::string::npos);
+}
+
 /// A run directory with one run: a fast, a plain, a wrong and a failed sample.
 class RunPageTest : public testing::Test {
  protected:

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include "base/files.h"
+#include "reports/facts.h"
 #include "reports/results.h"
 #include "reports/reward_facts.h"
 
@@ -93,10 +94,19 @@ TEST_F(StoreTest, KeepsTheLanguageAndHandsItToTheRewards) {
   EXPECT_EQ((*store_->find(*cuda))->language, "cuda");
   EXPECT_EQ((*store_->find(*triton))->language, "triton");
   EXPECT_EQ((*result_json(*store_, **store_->find(*triton)))["language"], "triton");
+  const auto rows = store_->evaluations();
+  EXPECT_NE(results_table(*rows, 0).find("triton"), std::string::npos);
+  EXPECT_EQ(results_table({rows->back()}, 0).find("triton"), std::string::npos);
   const auto facts = reward_facts(*store_);
   ASSERT_TRUE(facts.ok()) << facts.error().message;
   EXPECT_FALSE(facts->at(*cuda).triton);
   EXPECT_TRUE(facts->at(*triton).triton);
+}
+
+TEST_F(StoreTest, AVerdictOnWhatWasAskedForInALanguageIsNoneOnWhatMayBeInEither) {
+  EvaluateOptions asked;
+  asked.language = Language::triton;
+  EXPECT_NE(options_text(asked), options_text({}));
 }
 
 TEST_F(StoreTest, FindsWhatIsDoneByItsKeyAfterReopening) {

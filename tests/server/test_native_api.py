@@ -230,8 +230,24 @@ class NativeApi(unittest.TestCase):
         _, _, body = self.ask("GET", "/v1/tasks/vector-add/prompt",
                               pattern="/v1/tasks/{task_id}/prompt")
         self.assertIn("solve", body["prompt"])
+        self.assertIn("CUDA C++", body["prompt"])
         _, _, body = self.ask("GET", "/v1/rewards")
         self.assertIn("assay-v1@1", [reward["reward_spec"] for reward in body["rewards"]])
+
+    def test_shows_a_task_in_the_language_that_is_asked_for(self):
+        path = "/v1/tasks/vector-add"
+        _, _, body = self.ask("GET", path + "?language=triton", pattern="/v1/tasks/{task_id}")
+        self.assertEqual(body["signature"], "def solve(a, b, c, n):")
+        self.assertIn("def solve(a, b, c, n):", body["statement"])
+        self.assertNotIn("extern", body["statement"])
+        _, _, body = self.ask("GET", path + "/prompt?language=triton",
+                              pattern="/v1/tasks/{task_id}/prompt")
+        self.assertEqual(body["language"], "triton")
+        self.assertIn("@triton.jit", body["prompt"])
+        status, _, body = self.ask("GET", path + "/prompt?language=rust",
+                                   pattern="/v1/tasks/{task_id}/prompt")
+        self.assertEqual(status, 400)
+        self.assertIn("rust", body["error"])
 
     def test_says_what_is_wrong_with_a_request(self):
         good = item("verdict=correct")

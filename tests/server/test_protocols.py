@@ -316,6 +316,9 @@ class NemoGym(unittest.TestCase):
         status, _, got = self.server.ask("POST", "/nemo-gym/reset", gym_row(""))
         self.assertEqual(status, 200)
         self.assertIn("solve", got["observation"])
+        got = self.server.ask("POST", "/nemo-gym/reset?language=triton", gym_row(""))[2]
+        self.assertIn("@triton.jit", got["observation"])
+        self.assertEqual(self.server.ask("POST", "/nemo-gym/reset?language=c", gym_row(""))[0], 400)
         wrong = self.server.ask("POST", "/nemo-gym/step?reward=correct",
                                 gym_row(fenced("verdict=wrong_output")))[2]
         self.assertEqual((wrong["reward"], wrong["terminated"], wrong["truncated"]),
@@ -388,6 +391,12 @@ class OpenEnv(unittest.TestCase):
                     await socket.send(json.dumps(message))
                 return [json.loads(await socket.recv())["type"] for _ in range(3)]
         self.assertEqual(asyncio.run(session()), ["observation", "observation", "state"])
+
+    def test_an_episode_in_triton(self):
+        reset = {"type": "reset", "data": dict(self.RESET["data"], language="triton")}
+        observation = self.talk(reset)[0]["data"]["observation"]
+        self.assertEqual(observation["reference_code"], "def solve(a, b, c, n):")
+        self.assertIn("def solve(a, b, c, n):", observation["problem_description"])
 
     def test_errors_have_codes_and_the_session_goes_on(self):
         replies = self.talk("{", {"type": "dance"}, self.step("verdict=correct"),
