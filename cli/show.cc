@@ -114,6 +114,8 @@ void show_cases(const std::vector<CaseSummary>& cases) {
   }
   if (checks.rows() > 0) fmt::print("\n--- cases\n{}", checks.text());
   if (timed.rows() > 0) fmt::print("\n{}", timed.text());
+  for (const CaseSummary& row : cases)
+    if (!row.notes.empty()) fmt::print("\n{}: {}\n", row.name, printable(row.notes));
 }
 
 Result<void> show_evaluation(const Store& store, int64_t id) {

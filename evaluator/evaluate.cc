@@ -53,6 +53,8 @@ double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+constexpr int kTuningRuns = 10;  // of each configuration, at most
+
 uint64_t random_seed() {
   uint64_t seed = 0;
   while (getrandom(&seed, sizeof seed, 0) != sizeof seed) {
@@ -317,23 +319,48 @@ bool Evaluator::run_case(Story& story, const CaseSpec& spec) {
     else
       check_case(story, *bound, result, std::move(plan));
   }
+  for (const std::string& sentence : result.tuning) result.report.notes.push_back(sentence);
   const Outcome outcome = result.report.outcome;
   return outcome != Outcome::timeout && outcome != Outcome::harness_error;
 }
 
-Result<RecordOutcome> Evaluator::recorded(Story& story, const BoundCase& bound) {
+Result<triton::Tuned> Evaluator::tuned(const Story& story, const BoundCase& bound) {
+  const auto start = Clock::now();
+  const auto record = [&](const std::vector<uint32_t>& choice) {
+    return triton::record({story.evaluation.code, story.evaluation.arch, on_gpu(), choice}, bound,
+                          device_, *compiler_, *triton_workers_);
+  };
+  CheckJob job;
+  job.bound = bound;
+  job.seed = random_seed();
+  job.repeats = kTuningRuns;
+  job.run = story.options.run;
+  const auto cost = [&](const triton::Recorded& recorded) {
+    job.candidate = recorded.artifact.get();
+    job.candidate_plan = *recorded.outcome.plan;
+    return runners_->cost(job);
+  };
+  ASSIGN_OR_RETURN(triton::Recorded first, record({}));
+  triton::TuningLimits limits;
+  limits.at_once = std::max(1u, std::thread::hardware_concurrency() / 2);
+  Result<triton::Tuned> tuned = triton::tune(std::move(first), record, cost, limits);
+  if (tuned.ok()) tuned->recorded.outcome.record_ms = milliseconds_since(start);
+  return tuned;
+}
+
+Result<RecordOutcome> Evaluator::recorded(Story& story, const BoundCase& bound,
+                                          CaseResult& result) {
   if (story.evaluation.language == Language::cuda) return record(*story.artifact, bound, device_);
-  ASSIGN_OR_RETURN(triton::Recorded recorded,
-                   triton::record({story.evaluation.code, story.evaluation.arch, on_gpu()}, bound,
-                                  device_, *compiler_, *triton_workers_));
-  if (recorded.artifact) story.use(std::move(recorded.artifact));
-  return std::move(recorded.outcome);
+  ASSIGN_OR_RETURN(triton::Tuned tuned, this->tuned(story, bound));
+  result.tuning = std::move(tuned.choices);
+  if (tuned.recorded.artifact) story.use(std::move(tuned.recorded.artifact));
+  return std::move(tuned.recorded.outcome);
 }
 
 bool Evaluator::record_case(Story& story, const BoundCase& bound, CaseResult& result,
                             LaunchPlan& plan) {
   story.enter(Stage::record, bound.case_name);
-  Result<RecordOutcome> recorded = this->recorded(story, bound);
+  Result<RecordOutcome> recorded = this->recorded(story, bound, result);
   if (!recorded.ok()) {
     set_trouble(result, recorded.error());
     return false;

@@ -19,6 +19,7 @@
 #include "evaluator/record/recorder.h"
 #include "evaluator/runner/runner.h"
 #include "evaluator/score/score.h"
+#include "evaluator/triton/tuner.h"
 #include "evaluator/triton/worker.h"
 #include "tasks/task.h"
 
@@ -64,8 +65,9 @@ struct CaseResult {
   /// Of a correct test case: false where the plan's copies alone, without its launches, pass it.
   std::optional<bool> kernels_needed;
   std::string plan_json;
-  std::string solve_output;  // what solve() printed on the host
-  CheckReport report;        // outcome, reason and explanation of this case are in here
+  std::string solve_output;         // what solve() printed on the host
+  std::vector<std::string> tuning;  // triton.autotune's choices, a sentence a kernel
+  CheckReport report;               // outcome, reason and explanation of this case are in here
   std::optional<CaseTiming> timing;
 };
 
@@ -163,7 +165,9 @@ class Evaluator {
   /// Records and validates the candidate for a case; false: the case has its verdict.
   bool record_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan& plan);
   /// The recording of a case; a Triton candidate's artifact is made here, for each case anew.
-  Result<RecordOutcome> recorded(Story& story, const BoundCase& bound);
+  Result<RecordOutcome> recorded(Story& story, const BoundCase& bound, CaseResult& result);
+  /// The recording of a Triton candidate, with the best configurations of its triton.autotune.
+  Result<triton::Tuned> tuned(const Story& story, const BoundCase& bound);
   void check_case(Story& story, const BoundCase& bound, CaseResult& result, LaunchPlan plan);
   /// Whether a plan that passed this job would fail without its launches.
   Result<bool> kernels_needed(CheckJob job);

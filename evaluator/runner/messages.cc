@@ -176,7 +176,7 @@ json job_message(const CheckJob& job) {
   return {{"bound", job.bound},
           {"candidate", job.candidate->key},
           {"candidate_plan", json(job.candidate_plan).dump()},
-          {"reference", job.reference->key},
+          {"reference", job.reference ? job.reference->key : ""},
           {"reference_plan", json(job.reference_plan).dump()},
           {"evidence", job.evidence.artifact ? job.evidence.artifact->key : ""},
           {"evidence_plan", json(job.evidence.plan).dump()},

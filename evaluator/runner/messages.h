@@ -4,6 +4,8 @@
 //   client -> runner   {type: "artifact", key, ...}    answered by {ok} or {error}
 //   client -> runner   {type: "check", bound, ...}     answered by {report, healthy} or
 //                                                      {error, healthy}
+//   client -> runner   {type: "cost", bound, ...}      answered by {cost, healthy}, null where the
+//                                                      candidate cannot run, or {error, healthy}
 //
 // A runner executes candidates' device code, so the coordinator reads its replies as untrusted:
 // every count and size is bounded, numbers are finite, texts are made fit to be shown, and a reply

@@ -21,6 +21,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "evaluator/runner/messages.h"
 #include "evaluator/runner/neighbours.h"
@@ -123,6 +124,20 @@ Result<CheckReport> Runner::check(const CheckJob& job) {
   return report;
 }
 
+Result<std::optional<double>> Runner::cost(const CheckJob& job) {
+  json request = job_message(job);
+  request["type"] = "cost";
+  const Deadline deadline =
+      deadline_in(job.repeats * job.run.deadline_seconds + options_.overhead_seconds);
+  ASSIGN_OR_RETURN(const json reply,
+                   ask({job.candidate}, std::move(request), deadline, kReportBytes));
+  const json cost = reply.value("cost", json());
+  if (cost.is_null()) return std::optional<double>();
+  if (!cost.is_number() || !std::isfinite(cost.get<double>()) || cost.get<double>() < 0)
+    return nonsense({ErrorKind::invalid, "the runner's cost of a run is no number"});
+  return std::optional<double>(cost.get<double>());
+}
+
 Result<TimingReport> Runner::time(const TimeJob& job, bool fresh) {
   if (fresh && used_) process_.reset();
   RETURN_IF_ERROR(ensure_process());
@@ -191,6 +206,10 @@ auto RunnerPool::with_runner(const Work& work) {
 
 Result<CheckReport> RunnerPool::check(const CheckJob& job) {
   return with_runner([&](Runner& runner) { return runner.check(job); });
+}
+
+Result<std::optional<double>> RunnerPool::cost(const CheckJob& job) {
+  return with_runner([&](Runner& runner) { return runner.cost(job); });
 }
 
 Result<TimingReport> RunnerPool::time(const TimeJob& job, bool fresh) {

@@ -32,6 +32,8 @@ class Runner {
   /// three the call is an Error (device, timeout) that says so. One that died while idle is
   /// replaced first and costs no job.
   Result<CheckReport> check(const CheckJob& job);
+  /// run_cost() of a job without a reference, likewise.
+  Result<std::optional<double>> cost(const CheckJob& job);
   /// Times a case, likewise. `fresh`: in a process that has run nothing before.
   Result<TimingReport> time(const TimeJob& job, bool fresh);
   /// Measures the device's ceilings, likewise.
@@ -76,6 +78,7 @@ class RunnerPool {
 
   /// Runs a job on a free runner, waiting for one if need be.
   Result<CheckReport> check(const CheckJob& job);
+  Result<std::optional<double>> cost(const CheckJob& job);
   Result<TimingReport> time(const TimeJob& job, bool fresh);
   Result<DeviceProfile> calibrate();
 

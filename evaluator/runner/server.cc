@@ -3,6 +3,7 @@
 #include <deque>
 #include <string>
 
+#include "evaluator/check/run_cost.h"
 #include "evaluator/runner/limits.h"
 #include "evaluator/runner/messages.h"
 #include "evaluator/runner/timing_messages.h"
@@ -44,6 +45,11 @@ class Server {
       return with_health(report.ok() ? json{{"report", report_message(*report)}}
                                      : error_message(report.error()));
     }
+    if (type == "cost") {
+      const Result<std::optional<double>> cost = run_cost_job(request);
+      if (!cost.ok()) return with_health(error_message(cost.error()));
+      return with_health({{"cost", *cost ? json(**cost) : json()}});
+    }
     if (type == "time") {
       const Result<TimingReport> report = run_time_job(request);
       return with_health(report.ok() ? json{{"timing", timing_message(*report)}}
@@ -70,6 +76,14 @@ class Server {
     if (!job.candidate || !job.reference)
       return Error{ErrorKind::internal, "a job names an artifact that the runner does not hold"};
     return check(device_, job);
+  }
+
+  Result<std::optional<double>> run_cost_job(const json& request) {
+    ASSIGN_OR_RETURN(CheckJob job, parse_job(request));
+    job.candidate = find(request.value("candidate", ""));
+    if (!job.candidate)
+      return Error{ErrorKind::internal, "a job names an artifact that the runner does not hold"};
+    return run_cost(device_, job);
   }
 
   Result<TimingReport> run_time_job(const json& request) {

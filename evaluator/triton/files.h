@@ -11,6 +11,7 @@ inline constexpr const char* kPlan = "plan.json";
 inline constexpr const char* kKernels = "kernels.json";
 inline constexpr const char* kModule = "module.ptx";
 inline constexpr const char* kFailure = "failure";
+inline constexpr const char* kTuners = "tuners.json";
 
 inline constexpr size_t kPtxBytes = size_t{32} << 20;
 inline constexpr size_t kOutputBytes = size_t{64} << 10;  // what solve() printed

@@ -50,6 +50,8 @@ using Kind = RecordFailure::Kind;
 
 constexpr size_t kKernelsBytes = size_t{1} << 20;
 constexpr size_t kExplanationBytes = 2'000;
+constexpr size_t kTunersBytes = size_t{1} << 16;
+constexpr size_t kTunerTextBytes = 200;
 constexpr uint32_t kAssumedAlignment = 16;
 
 json describe_arguments(const BoundCase& bound) {
@@ -70,12 +72,13 @@ std::array<uint64_t, 2> secret_bases() {
   return {(uint64_t{1} << 44) + draw(), (uint64_t{3} << 44) + draw()};
 }
 
-json make_request(const BoundCase& bound, const DeviceInfo& target, const std::string& arch) {
+json make_request(const BoundCase& bound, const DeviceInfo& target, const Request& request) {
   return {{"arguments", describe_arguments(bound)},
           {"device",
-           {{"arch", arch},
+           {{"arch", request.arch},
             {"shared_bytes", target.shared_per_block_optin_bytes},
             {"multiprocessors", target.multiprocessors}}},
+          {"choice", request.choice},
           {"bases", secret_bases()}};
 }
 
@@ -101,6 +104,38 @@ RecordFailure parse_failure(const std::string& text) {
   return failure(known->first, printable(text.substr(end + 1), kExplanationBytes), known->second);
 }
 
+/// The file that a recording left, if it did.
+const std::string* find_file(const sandbox::Outcome& outcome, int number, const char* name) {
+  const auto found = outcome.outputs.find(of_recording(number, name));
+  return found == outcome.outputs.end() ? nullptr : &found->second;
+}
+
+/// What both recordings say of triton.autotune. Absent where they differ or broke the form.
+std::optional<std::vector<Tuner>> parse_tuners(const sandbox::Outcome& outcome) {
+  const std::string *first = find_file(outcome, 0, kTuners),
+                    *second = find_file(outcome, 1, kTuners);
+  std::vector<Tuner> tuners;
+  if (!first && !second) return tuners;
+  if (!first || !second || *first != *second || first->size() > kTunersBytes) return {};
+  try {
+    const json list = json::parse(*first);
+    if (!list.is_array() || list.size() > kMostTuners) return {};
+    for (const json& entry : list) {
+      Tuner& tuner = tuners.emplace_back();
+      tuner.kernel = printable(entry.at("kernel").get<std::string>(), kTunerTextBytes);
+      const json& configurations = entry.at("configurations");
+      if (!configurations.is_array() || configurations.size() < 2 ||
+          configurations.size() > kMostConfigurations)
+        return {};
+      for (const json& text : configurations)
+        tuner.configurations.push_back(printable(text.get<std::string>(), kTunerTextBytes));
+    }
+  } catch (const json::exception&) {
+    return {};
+  }
+  return tuners;
+}
+
 /// What one of the two recordings left.
 struct Files {
   std::string plan, kernels, module;
@@ -108,10 +143,7 @@ struct Files {
 };
 
 std::variant<Files, RecordFailure> read_files(const sandbox::Outcome& outcome, int number) {
-  const auto find = [&](const char* name) -> const std::string* {
-    const auto found = outcome.outputs.find(of_recording(number, name));
-    return found == outcome.outputs.end() ? nullptr : &found->second;
-  };
+  const auto find = [&](const char* name) { return find_file(outcome, number, name); };
   if (const std::string* text = find(kFailure)) return parse_failure(*text);
   const std::string *plan = find(kPlan), *kernels = find(kKernels), *module = find(kModule);
   if (outcome.exit != sandbox::Exit::exited || outcome.code != 0 || !plan || !kernels || !module)
@@ -219,7 +251,7 @@ Result<Recorded> record_with(Worker& worker, const Request& request, const Bound
                              const DeviceInfo& target, Compiler& compiler) {
   Recorded recorded;
   const sandbox::Outcome outcome =
-      worker.record(request.source, make_request(bound, target, request.arch));
+      worker.record(request.source, make_request(bound, target, request));
   if (outcome.exit == sandbox::Exit::sandbox_failure)
     return Error{ErrorKind::sandbox, "the recorder could not be run: " + outcome.explanation};
   // The candidate runs in children of the worker, whose ends it writes down.
@@ -229,8 +261,12 @@ Result<Recorded> record_with(Worker& worker, const Request& request, const Bound
                  fmt::format("the recorder of Triton candidates ended with status {}: {}",
                              outcome.code, printable(outcome.standard_error, kExplanationBytes))};
   auto files = agree(outcome);
+  auto tuners = parse_tuners(outcome);
+  if (tuners) recorded.tuners = *std::move(tuners);
   if (auto* failed = std::get_if<RecordFailure>(&files))
     recorded.outcome.failure = std::move(*failed);
+  else if (!tuners)
+    recorded.outcome.failure = failure("bad_plan", "malformed description of configurations");
   else
     RETURN_IF_ERROR(judge(std::get<Files>(files), request, bound, target, compiler, recorded));
   recorded.outcome.output =

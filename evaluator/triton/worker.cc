@@ -39,7 +39,7 @@ Result<sandbox::Command> make_command(int socket) {
   for (const auto& folder : installation.folders) command.mounts.push_back({folder});
   command.mounts.push_back({package});
   for (const int number : {0, 1})
-    for (const char* file : {kPlan, kKernels, kModule, kFailure})
+    for (const char* file : {kPlan, kKernels, kModule, kFailure, kTuners})
       command.outputs.push_back(of_recording(number, file));
   command.descriptors = {socket};
   return command;

@@ -125,6 +125,6 @@ class RecordingDriver(DriverBase):
 
     def get_benchmarker(self):
         self._recording.refuse("unsupported_call",
-                               "triton.autotune with several configurations and triton.testing."
-                               "do_bench measure on a GPU, and there is none while solve() is "
-                               "recorded: leave one configuration")
+                               "triton.testing.do_bench measures on a GPU, and there is none while "
+                               "solve() is recorded; triton.autotune may have several "
+                               "configurations, which the judge times")

@@ -7,12 +7,14 @@ One process records one candidate for one case, twice, and needs no GPU and no t
     candidate.py    the candidate; solve(tensors and scalars in the order of the task)
     request.json    {"arguments": [{"tensor": {"dtype", "shape"}} | {"scalar": number}],
                      "device": {"arch": "sm_80", "shared_bytes", "multiprocessors"},
+                     "choice": numbers of the configurations of triton.autotune,
                      "bases": where the fake addresses of each recording begin}
  -> N.plan.json     a launch plan (docs/launch-plan.md), with relocations and without addresses
     N.kernels.json  of every kernel that the plan names: layout of the parameters, and which of
                     them the code assumes to be divisible by 16
     N.module.ptx    all these kernels (module.py)
  or N.failure       a reason, a line feed, a sentence
+ and N.tuners.json  the kernels of triton.autotune and their configurations (autotune.py)
 
 N is the number of the recording, 0 or 1. Triton is imported once; each recording has a process
 of its own, forked before anything of the candidate's is there. What fails before that is nobody's
@@ -41,7 +43,7 @@ from triton.compiler.errors import CompilationError
 from triton.runtime.errors import OutOfResources
 from triton.runtime.driver import driver as triton_driver
 
-from assay_triton import compiler, torch_names
+from assay_triton import autotune, compiler, torch_names
 from assay_triton.driver import RecordingDriver
 from assay_triton.dtypes import DTYPE_OF_TASK
 from assay_triton.module import merge
@@ -117,12 +119,14 @@ class Setup:
         self.recording = Recording(request["bases"][number])
         self.driver = RecordingDriver(self.recording, request["device"])
         self.arguments = make_arguments(request, self.recording)
+        self.tuners = autotune.Tuners(self.recording, request["choice"])
 
 
 def record(setup):
     recording = setup.recording
     torch_names.install(recording)
     triton_driver.set_active(setup.driver)
+    autotune.install(setup.tuners)
     solve = getattr(load_candidate(), "solve", None)
     if not callable(solve):
         recording.refuse("no_solve", "candidate.py defines no function solve")
@@ -149,8 +153,10 @@ def record_once(setup, number):
     except BaseException as error:
         refusal = explain(setup.recording.refusal or error)
         where = f"{CANDIDATE.name}:{refusal.line}: " if refusal.line else ""
+        write(number, "tuners.json", json.dumps(setup.tuners.found))
         write(number, "failure", f"{refusal.reason}\n{where}{refusal.explanation}")
         return
+    write(number, "tuners.json", json.dumps(setup.tuners.found))
     write(number, "module.ptx", merge(setup.driver.images, CANDIDATE.name))
     write(number, "kernels.json", describe(setup.driver.images))
     write(number, "plan.json", json.dumps(setup.recording.plan()))

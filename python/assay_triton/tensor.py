@@ -1,12 +1,13 @@
 """Tensor: torch's names for shape, type and place of device memory, without its data.
 
 Views are new tensors of the same memory. contiguous(), to(), clone() and copy_() become element
-copies of the plan, made by the judge's own kernel, and nothing where torch copies nothing. All that
-would compute is refused.
+copies of the plan, made by the judge's own kernel, and nothing where torch copies nothing; fill_()
+and zero_() become memsets. All that would compute is refused.
 """
 import math
 
 from assay_triton.dtypes import DTYPES, SHORT_NAMES, Dtype
+from assay_triton.memset import memset
 from assay_triton.strides import contiguous_strides, dense_strides, view_strides
 
 _COMPUTING = ("add sub mul truediv floordiv mod pow matmul and or xor lshift rshift "
@@ -175,8 +176,25 @@ class Tensor:
             "source_strides": source._strides}})
         return self
 
+    def fill_(self, value):
+        if isinstance(value, Tensor):
+            self._refuse_computing("Tensor.fill_ with a tensor")
+        if self.numel() == 0:
+            return self
+        if self._strides != dense_strides(self.shape, self._strides):  # gaps stay as they are
+            one = self._recording.add_scratch(self.dtype.itemsize)
+            return self.copy_(Tensor(self._recording, one, (), self.dtype).fill_(value))
+        self._recording.add_operation({"memset": memset(self._recording, self, value)})
+        return self
+
+    def zero_(self):
+        return self.fill_(0)
+
     def __setitem__(self, index, value):
-        self[index].copy_(value)
+        if isinstance(value, Tensor):
+            self[index].copy_(value)
+        else:
+            self[index].fill_(value)
 
     def contiguous(self):
         if self.is_contiguous():

@@ -3,16 +3,12 @@ refused when it is called, with a sentence that says which one it was."""
 import importlib.abc
 import importlib.machinery
 import math
-import struct
 import sys
 import types
 
 from assay_triton.dtypes import DTYPES, SHORT_NAMES, Dtype
 from assay_triton.strides import dense_strides
 from assay_triton.tensor import Tensor
-
-_FILLS = {"float64": "<d", "float32": "<f", "float16": "<e", "int64": "<q", "int32": "<i",
-          "int16": "<h", "int8": "<b", "uint8": "<B", "uint32": "<I", "bool": "<?"}
 
 
 class _Name(types.ModuleType):
@@ -63,13 +59,8 @@ def install(recording):
         address = recording.add_scratch(math.prod(shape) * dtype.itemsize)
         return Tensor(recording, address, shape, dtype)
 
-    def filled(tensor, value):
-        if tensor.numel() > 0:
-            recording.add_operation({"memset": _memset(recording, tensor, value)})
-        return tensor
-
     def full(shape, value, dtype=torch.float32, device="cuda"):
-        return filled(empty(shape, dtype=dtype), value)
+        return empty(shape, dtype=dtype).fill_(value)
 
     def zeros(*shape, dtype=torch.float32, device="cuda"):
         shape = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
@@ -82,24 +73,9 @@ def install(recording):
                       dense_strides(tensor.shape, tensor.stride()))
 
     def zeros_like(tensor, dtype=None, device="cuda"):
-        return filled(empty_like(tensor, dtype), 0)
+        return empty_like(tensor, dtype).zero_()
 
     for function in (empty, full, zeros, empty_like, zeros_like):
         setattr(torch, function.__name__, function)
     sys.modules["torch"] = torch
     sys.meta_path.insert(0, _Submodules(recording))
-
-
-def _memset(recording, tensor, value):
-    kind = tensor.dtype
-    if value == 0:
-        pattern = bytes(1)
-    elif kind.name == "bfloat16":
-        pattern = struct.pack("<f", value)[2:]
-    elif kind.name in _FILLS and kind.itemsize <= 4:
-        pattern = struct.pack(_FILLS[kind.name], value)
-    else:
-        recording.refuse("torch_call", f"torch.full with {kind} can only fill with zero")
-    return {"target": recording.locate(tensor.data_ptr()),
-            "value": int.from_bytes(pattern, "little"), "element_bytes": len(pattern),
-            "width_bytes": tensor.numel() * kind.itemsize}

@@ -27,11 +27,12 @@ def scalar(value):
     return {"scalar": value}
 
 
-def record(source, *arguments, base=BASE, arch=DEVICE["arch"], more_bases=(), timeout=120):
+def record(source, *arguments, base=BASE, arch=DEVICE["arch"], more_bases=(), choice=(),
+           timeout=120):
     """The files that the recorder left, without the number of the first recording."""
     with tempfile.TemporaryDirectory() as folder:
         request = {"arguments": list(arguments), "device": {**DEVICE, "arch": arch},
-                   "bases": [base, *more_bases]}
+                   "choice": list(choice), "bases": [base, *more_bases]}
         Path(folder, "request.json").write_text(json.dumps(request))
         Path(folder, "candidate.py").write_text(source)
         environment = {"PYTHONPATH": str(SOURCES), "TRITON_CACHE_DIR": f"{folder}/cache",
@@ -46,6 +47,13 @@ def record(source, *arguments, base=BASE, arch=DEVICE["arch"], more_bases=(), ti
 
 def launches(files):
     return [operation["launch"] for operation in json.loads(files["plan.json"])["operations"]]
+
+
+def tuned_add(configurations, more=""):
+    """ADD with these configurations of BLOCK."""
+    source = ADD.replace("@triton.jit",
+                         f"@triton.autotune([{configurations}], key=['n']{more})\n@triton.jit")
+    return source.replace(", BLOCK=256", "")
 
 
 class Records(unittest.TestCase):
@@ -279,13 +287,61 @@ def solve""")
         self.assertEqual(self.refused("import torch\n", tensor(1))[0], "no_solve")
         self.assertEqual(self.refused("def solve(x):\n  pass\n", tensor(1))[0], "no_operations")
 
-    def test_autotune_with_several_configurations_is_refused(self):
-        source = ADD.replace("@triton.jit", "@triton.autotune([triton.Config({'BLOCK': 128}), "
-                             "triton.Config({'BLOCK': 256})], key=['n'])\n@triton.jit")
-        reason, sentence = self.refused(source.replace(", BLOCK=256", ""), *[tensor(16)] * 3,
-                                        scalar(16))
-        self.assertEqual(reason, "unsupported_call")
-        self.assertIn("autotune", sentence)
+    def test_fills(self):
+        source = (ADD.split("def solve")[0] + "import torch\n\n\ndef solve(x, y, out, n):\n"
+                  "    out.fill_(1.5)\n    out.view(10, 100).t().zero_()\n    out[::2] = 2\n"
+                  "    add[(1,)](x, y, out, n, BLOCK=1024)\n")
+        operations = json.loads(self.recorded(source, *[tensor(1000)] * 3, scalar(1000))["plan.json"])
+        sets = [one["memset"] for one in operations["operations"] if "memset" in one]
+        self.assertEqual([(one["value"], one["element_bytes"], one["width_bytes"]) for one in sets],
+                         [(0x3fc00000, 4, 4000), (0, 1, 4000), (0x40000000, 4, 4)])
+        [copy] = [one["element_copy"] for one in operations["operations"] if "element_copy" in one]
+        self.assertEqual((copy["shape"], copy["target_strides"], copy["source_strides"]),
+                         ([500], [2], [0]))
+        reason, sentence = self.refused(source.replace("1.5", "x"), *[tensor(1000)] * 3, scalar(1000))
+        self.assertEqual(reason, "torch_call")
+        self.assertIn("fill_", sentence)
+
+    def test_autotune_takes_the_configuration_that_it_is_told(self):
+        source = tuned_add("triton.Config({'BLOCK': 128}), triton.Config({'BLOCK': 256}, num_warps=8)")
+        for choice, grid, threads in [((), 8, 128), ((0,), 8, 128), ((1,), 4, 256), ((9,), 4, 256)]:
+            files = self.recorded(source, *[tensor(1000)] * 3, scalar(1000), choice=choice)
+            [launch] = launches(files)
+            self.assertEqual((launch["grid"][0], launch["block"][0]), (grid, threads))
+            [tuner] = json.loads(files["tuners.json"])
+            self.assertEqual(tuner["kernel"], "add")
+            self.assertIn("BLOCK: 256, num_warps: 8", tuner["configurations"][1])
+
+    def test_autotune_tells_keys_apart(self):
+        source = tuned_add("triton.Config({'BLOCK': 128}), triton.Config({'BLOCK': 256})")
+        source += source[source.index("    add["):].replace("cdiv(n", "cdiv(5").replace(
+            "out, n", "out, 5")
+        source += source[source.index("    add["):]  # the keys of the two calls before again
+        files = self.recorded(source, *[tensor(1000)] * 3, scalar(1000), choice=(0, 1))
+        self.assertEqual(len(json.loads(files["tuners.json"])), 2)
+        self.assertEqual([launch["grid"][0] for launch in launches(files)], [8, 1, 8, 1])
+
+    def test_autotune_prunes_and_calls_the_hooks_of_a_configuration(self):
+        source = tuned_add("triton.Config({'BLOCK': 64}), triton.Config({'BLOCK': 128}), "
+                           "triton.Config({'BLOCK': 256}, pre_hook=lambda given: given['out'].zero_())",
+                           ", prune_configs_by={'early_config_prune': lambda configs, given, **more: "
+                           "[one for one in configs if one.kwargs['BLOCK'] > 64]}")
+        files = self.recorded(source, *[tensor(1000)] * 3, scalar(1000), choice=(1,))
+        self.assertEqual(len(json.loads(files["tuners.json"])[0]["configurations"]), 2)
+        operations = json.loads(files["plan.json"])["operations"]
+        self.assertEqual(["memset" in one for one in operations], [True, False])
+
+    def test_autotune_has_a_most(self):
+        source = tuned_add(", ".join(["triton.Config({'BLOCK': 128})"] * 33))
+        reason, sentence = self.refused(source, *[tensor(16)] * 3, scalar(16))
+        self.assertEqual(reason, "plan_limits")
+        self.assertIn("at most 32", sentence)
+
+    def test_configurations_are_told_of_a_recording_that_fails(self):
+        source = tuned_add("triton.Config({'BLOCK': 100}), triton.Config({'BLOCK': 128})")
+        files = record(source, *[tensor(16)] * 3, scalar(16))
+        self.assertEqual(files["failure"].split("\n")[0], "compile_error")
+        self.assertEqual(len(json.loads(files["tuners.json"])[0]["configurations"]), 2)
 
 
 if __name__ == "__main__":

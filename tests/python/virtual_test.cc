@@ -51,6 +51,7 @@ class TritonVirtual : public testing::Test {
     const nlohmann::json request = {
         {"arguments", arguments},
         {"device", {{"arch", "sm_80"}, {"shared_bytes", 166'912}, {"multiprocessors", 108}}},
+        {"choice", nlohmann::json::array()},
         {"bases", {kBase}}};
     EXPECT_TRUE(write_file(path("candidate.py"), source).ok());
     EXPECT_TRUE(write_file(path("request.json"), request.dump()).ok());

@@ -1,0 +1,20 @@
+# task: vector-add
+# expect: correct
+# case: ragged
+# Three configurations, of which the judge takes the cheapest.
+import triton
+import triton.language as tl
+
+
+@triton.autotune([triton.Config({"BLOCK": 128}, num_warps=2),
+                  triton.Config({"BLOCK": 256}, num_warps=4),
+                  triton.Config({"BLOCK": 1024}, num_warps=8)], key=["n"])
+@triton.jit
+def add(a, b, c, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    tl.store(c + i, tl.load(a + i, inside) + tl.load(b + i, inside), inside)
+
+
+def solve(a, b, c, n):
+    add[lambda meta: (triton.cdiv(n, meta["BLOCK"]),)](a, b, c, n)
