@@ -35,10 +35,10 @@ left join speeds on speeds.case_id = cases.id
 order by evaluations.id"""
 
 
-def run_suite(options, suite, agent, tasks, out):
+def run_suite(options, suite, agent, tasks, out, language="cuda"):
     """0, or 1 after trouble."""
     command = [options.assay, "run", "--suite", suite, "--agent", agent, "--device", options.device,
-               "--timing", "rl", "--out", str(out)]
+               "--timing", "rl", "--language", language, "--out", str(out)]
     ended = subprocess.run(command + (["--tasks", ",".join(tasks)] if tasks else []), check=False)
     return int(ended.returncode != 0)
 
@@ -69,7 +69,7 @@ def measure_triton(options):
         for suite in ["starter", *SUITES]:
             if tasks := tasks_of(suite, written):
                 out = options.runs / f"triton-{suite}"
-                trouble |= run_suite(options, suite, f"file:{folder}", tasks, out)
+                trouble |= run_suite(options, suite, f"file:{folder}", tasks, out, "triton")
     return trouble
 
 
