@@ -41,6 +41,7 @@ constexpr double kMaxClockDifference = 0.01;
 constexpr double kMaxRulerDifference = 0.02;
 constexpr uint32_t kBlocksPerRuler = 8;
 constexpr double kMaxRejected = 0.3;
+constexpr uint32_t kBlocksToTell = 5 * kBlocksPerRuler;
 
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -242,8 +243,9 @@ class Measurement {
     if (report_.violation) return stop("violation");
     const auto accepted = static_cast<int>(log_ratios_.size());
     const bool spent = report_.gpu_ms >= 1e3 * budget_.cap_seconds;
-    if (report_.blocks >= 10 && report_.rejected_blocks > kMaxRejected * report_.blocks)
-      return stop("unstable");
+    // One ruler that was off takes its blocks with it: of fewer rulers that is too many.
+    const bool unstable = report_.rejected_blocks > kMaxRejected * report_.blocks;
+    if (unstable && (spent || report_.blocks >= kBlocksToTell)) return stop("unstable");
     // Where one side is much slower, blocks are costly and differences plain: six give 96.9 %.
     const bool unequal =
         std::max(call_ms_[0], call_ms_[1]) > 4 * std::min(call_ms_[0], call_ms_[1]);
@@ -253,7 +255,6 @@ class Measurement {
         statistics::autocorrelation(log_ratios_) < 0.3)
       return stop("interval");
     if (spent && accepted >= 2) return stop("budget");
-    if (spent && report_.rejected_blocks > 8) return stop("unstable");
     return false;
   }
 

@@ -191,6 +191,16 @@ TEST(Measure, RejectsDisturbedBlocks) {
   EXPECT_GT(report->speedup, 0);
 }
 
+TEST(Measure, OneRulerThatIsOffIsNoReasonToEnd) {
+  FakeStopwatch stopwatch;
+  stopwatch.noise = 1e-3;
+  stopwatch.ruler_disturbed_every = 3;  // the third, whose blocks are a third of the first 24
+  const auto report = measure(stopwatch, quick("benchmark"), 7);
+  EXPECT_EQ(report->stop_reason, "interval");
+  EXPECT_EQ(report->rejected_blocks, 8u);
+  EXPECT_GT(report->speedup, 0);
+}
+
 TEST(Measure, SaysUnstableWhenTooManyBlocksAreDisturbed) {
   FakeStopwatch stopwatch;
   stopwatch.disturbed_every = 3;
