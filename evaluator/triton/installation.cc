@@ -60,11 +60,12 @@ Result<Installation> look() {
   Installation installation{fs::absolute(python), answer.at("version"), {}};
   for (const fs::path path : answer.at("folders"))
     if (path != "/usr" && !below_usr(path)) installation.folders.push_back(path);
-  std::ranges::sort(installation.folders);
-  const auto known = std::ranges::unique(installation.folders, [](const auto& a, const auto& b) {
-    return a == b || b.string().starts_with(a.string() + "/");
-  });
-  installation.folders.erase(known.begin(), known.end());
+  std::vector<fs::path>& folders = installation.folders;
+  std::sort(folders.begin(), folders.end());
+  const auto inside = [](const fs::path& outer, const fs::path& path) {
+    return outer == path || path.string().starts_with(outer.string() + "/");
+  };
+  folders.erase(std::unique(folders.begin(), folders.end(), inside), folders.end());
   return installation;
 }
 
