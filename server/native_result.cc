@@ -42,9 +42,7 @@ json pending_json(const std::string& id, const Standing& standing) {
 
 json capacity_json(const DeskStatus& status, const Bench& bench, size_t connections) {
   json workers = json::array();
-  size_t total = 0;
   for (const DeskStatus::Lane& lane : status.lanes) {
-    total += lane.workers;
     workers.push_back({{"name", lane.name},
                        {"busy", lane.busy},
                        {"workers", lane.workers},
